@@ -92,12 +92,12 @@ func TestModules(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if !bytes.Equal(first.Bytes(), second.Bytes()) || strings.Contains(first.String(), "serialNumber") {
+		t.Errorf("two lists of one image differ: %.300s", second.String())
+	}
 	bom := new(cyclonedx.BOM)
 	if err := cyclonedx.NewBOMDecoder(&first, cyclonedx.BOMFileFormatJSON).Decode(bom); err != nil || len(*bom.Components) != len(all) || bom.Metadata.Component.Name != "thumbmill-edge" {
 		t.Errorf("the list has %d components: %v", len(*bom.Components), err)
-	}
-	if second.Len() == 0 || strings.Contains(second.String(), "serialNumber") {
-		t.Errorf("two lists of one image differ: %.300s", second.String())
 	}
 }
 

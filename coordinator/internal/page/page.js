@@ -184,6 +184,7 @@ function drawAttention(t, all) {
     return item;
   });
   if (shown.some((item, i) => list.children[i] !== item) || list.children.length !== shown.length) list.replaceChildren(...shown);
+  // A phone has room for two notes, or for three graver problems, above the charts.
   const phone = matchMedia("(max-width: 44rem)").matches;
   const most = !phone ? 4 : items[2]?.severity === "note" ? 2 : 3;
   $("more").hidden = shown.length <= most || list.classList.contains("all");

@@ -140,10 +140,10 @@ func (f *finder) isFlood() bool { return f.flood() != "" }
 
 // shorter returns the change that shortens waits.
 func (f *finder) shorter() string {
-	n := live(f.t)
+	n, who := live(f.t), f.flood()
 	switch {
-	case f.isFlood():
-		return "limit or block " + f.flood()
+	case who != "":
+		return "limit or block " + who
 	case f.t.Wanted > n:
 		return "add " + many(f.t.Wanted-n, "renderer")
 	}

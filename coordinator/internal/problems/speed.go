@@ -20,6 +20,12 @@ const (
 	unmeasured = -1
 )
 
+// The remedies of slow stores.
+const (
+	originalsStore  = "look at the store of originals and at the way to it"
+	thumbnailsStore = "look at the store of thumbnails and at the way to it"
+)
+
 // part is a part of a render's time.
 type part struct {
 	name   string
@@ -33,9 +39,9 @@ func parts(shorter string) []part {
 	return []part{
 		{"waiting for a place", []string{"admit"}, "lanes", shorter},
 		{"waiting in the queue", []string{"queued"}, "lanes", shorter},
-		{"reading originals", []string{"head", "fetch"}, "edges", "look at the store of originals and at the way to it"},
+		{"reading originals", []string{"head", "fetch"}, "edges", originalsStore},
 		{"drawing", []string{"worker"}, "originals", "look at the originals with the most processor time, and at other load on the renderers’ machines"},
-		{"asking the store of thumbnails", []string{"lookup"}, "edges", "look at the store of thumbnails and at the way to it"},
+		{"asking the store of thumbnails", []string{"lookup"}, "edges", thumbnailsStore},
 	}
 }
 
@@ -107,12 +113,16 @@ func (f *finder) ofSpeed() {
 	reading := f.t.Steps["head"] + f.t.Steps["fetch"]
 	switch {
 	case usual != unmeasured && now > limit:
-		f.slow(most.page, most.remedy, "p50 rendered", limit, "Renders take %s at the median, %.0f times as long as usual: %s of the time is %s.", lasting(now), now/usual, percent(share), most.name)
+		sentence := fmt.Sprintf("Renders take %s at the median, %.0f times as long as usual", lasting(now), now/usual)
+		if share > 0 { // edges of earlier versions tell no steps
+			sentence += fmt.Sprintf(": %s of the time is %s", percent(share), most.name)
+		}
+		f.slow(cmp.Or(most.page, "edges"), cmp.Or(most.remedy, f.shorter()), "p50 rendered", limit, "%s.", sentence)
 	case reading > float64(slowRead.Milliseconds()):
-		f.slow("edges", "look at the store of originals and at the way to it", "", 0, "Originals take %s to read.", lasting(reading))
+		f.slow("edges", originalsStore, "", 0, "Originals take %s to read.", lasting(reading))
 	}
 	if p95, bound := f.latest("p95 hit"), float64(slowHit.Milliseconds()); p95 > bound {
-		f.slow("edges", "look at the store of thumbnails and at the way to it", "p95 hit", bound, "Stored thumbnails take %s at p95.", lasting(p95))
+		f.slow("edges", thumbnailsStore, "p95 hit", bound, "Stored thumbnails take %s at p95.", lasting(p95))
 	}
 }
 

@@ -41,6 +41,7 @@ func TestSlowness(t *testing.T) {
 	}{
 		"as usual":        {func(*snapshot.Throttles) {}, values{}, ""},
 		"slower":          {func(*snapshot.Throttles) {}, usual, "warning edges Renders take 450 ms at the median, 10 times as long as usual: 60 % of the time is reading originals. []"},
+		"no steps":        {func(t *snapshot.Throttles) { t.Steps = nil }, usual, "warning edges Renders take 450 ms at the median, 10 times as long as usual. []"},
 		"still fast":      {func(t *snapshot.Throttles) { t.Latest.Values["p50 rendered"] = 299 }, usual, ""},
 		"no render":       {func(t *snapshot.Throttles) { delete(t.Latest.Values, "p50 rendered") }, usual, ""},
 		"a slow origin":   {func(t *snapshot.Throttles) { t.Steps["fetch"] = 1300 }, values{}, "warning edges Originals take 1.3 s to read. []"},

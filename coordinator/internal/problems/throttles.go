@@ -39,7 +39,7 @@ func (f *finder) ofThrottles() {
 		if row.Name == throttle.Lane && len(paused) > 0 {
 			meaning = "Operators paused " + some(paused, 3)
 		} else if row.Name == throttle.Lane {
-			meaning, _, _ = strings.Cut(meaning, ", or ")
+			meaning = "All renderers are busy"
 		}
 		severity := snapshot.Warning
 		if row.Name == throttle.Local || row.Name == throttle.Lane && len(paused) == 0 && len(alone) == 0 && n > severe*sum(f.t.Requests) {

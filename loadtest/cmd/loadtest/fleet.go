@@ -26,15 +26,15 @@ func fleetCommand() *cobra.Command {
 		Use: "fleet", Short: "Compute the load of each role of a large fleet", Args: cobra.NoArgs,
 		Long: "Compute the load of edges, coordinators and NATS servers of a large fleet from measured costs, find the\n" +
 			"first thing that binds, and simulate waits for slots, also with a site lost.\n\n" +
-			"make bench-fleet measures the costs on your machine and writes them to bin/fleet.json.",
-		Example: "  loadtest fleet --slots 10000 --edges 100 --coordinators 5 --sites 3\n  loadtest fleet --slots 2000 --edges 10 --costs bin/fleet.json",
+			"make bench-fleet measures the costs on your machine and writes them to bin/fleet.json. It keeps the\n" +
+			"costs of heartbeats at edges and of idle edges at coordinators.",
+		Example: "  loadtest fleet --slots 10000 --edges 100 --sites 3\n  loadtest fleet --slots 2000 --edges 10 --costs bin/fleet.json",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.answer(cmd) },
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&f.fleet.Slots, "slots", 10_000, "slots of all renderers")
 	flags.IntVar(&f.fleet.Each, "each", 8, "slots of one renderer")
 	flags.IntVar(&f.fleet.Edges, "edges", 100, "edges of all sites")
-	flags.IntVar(&f.fleet.Coordinators, "coordinators", 5, "coordinators of all sites")
 	flags.IntVar(&f.fleet.Sites, "sites", 1, "sites with equal shares, each with its own NATS servers")
 	flags.Float64Var(&f.busy, "busy", .6, "share of the slots' time that renders take")
 	flags.Float64Var(&f.hits, "hits", 20, "stored thumbnails for each miss")
@@ -102,7 +102,7 @@ func (f *fleeting) print(cmd *cobra.Command, a fleetAnswer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintf(w, "%d slots, %d edges, %d sites, %.0f misses and %.0f hits a second\n\n", f.fleet.Slots, f.fleet.Edges, f.fleet.Sites, f.fleet.Misses, f.fleet.Hits)
 	for _, r := range a.Loads {
-		_, _ = fmt.Fprintf(w, "%s\t%.1f %%\n", r.Name, 100*r.Use)
+		_, _ = fmt.Fprintf(w, "%s\t%.1f %%\t%s\n", r.Name, 100*r.Use, r.Remedy)
 	}
 	_, _ = fmt.Fprintf(w, "\nfirst bottleneck: %s, at %d slots\n", a.Binds, a.At)
 	row := func(what string, r plan.Result) {

@@ -31,6 +31,7 @@ const (
 	asHandler    = "THUMBMILL_BARE_SERVER" // address and file: this process answers each request with the file's content
 	connections  = 64
 	seconds      = 4
+	rounds       = 7
 	wanted       = 20 << 10 // approximate bytes of the thumbnail
 )
 
@@ -199,14 +200,6 @@ func load(b *testing.B, c contestant) measured {
 	return m
 }
 
-// rounds is the number of rounds: THUMBMILL_HITS_ROUNDS, or 7.
-func rounds() int {
-	if n, err := strconv.Atoi(os.Getenv("THUMBMILL_HITS_ROUNDS")); err == nil {
-		return n
-	}
-	return 7
-}
-
 func median(all []float64) float64 {
 	sorted := slices.Sorted(slices.Values(all))
 	return sorted[len(sorted)/2]
@@ -253,7 +246,7 @@ func BenchmarkHits(b *testing.B) {
 	all, size := contestants(b, b.TempDir())
 	rates, tails, costs := make([][]float64, len(all)), make([][]float64, len(all)), make([][]float64, len(all))
 	ratios, cheaper := make([][]float64, len(all)), make([][]float64, len(all))
-	for range rounds() {
+	for range rounds {
 		var first measured
 		for i, c := range all {
 			m := load(b, c)
@@ -264,7 +257,7 @@ func BenchmarkHits(b *testing.B) {
 			ratios[i], cheaper[i] = append(ratios[i], m.rate/first.rate), append(cheaper[i], first.cost/m.cost)
 		}
 	}
-	fmt.Printf("\n%d KB, %d connections, %d rounds of %d s\n\n| server | requests/s | of nginx | p99 ms | processor µs | nginx's of it |\n|---|---|---|---|---|---|\n", size>>10, connections, rounds(), seconds)
+	fmt.Printf("\n%d KB, %d connections, %d rounds of %d s\n\n| server | requests/s | of nginx | p99 ms | processor µs | nginx's of it |\n|---|---|---|---|---|---|\n", size>>10, connections, rounds, seconds)
 	for i, c := range all {
 		fmt.Printf("| %s | %.0f | %.2f | %.1f | %.1f | %.2f |\n", c.name, median(rates[i]), median(ratios[i]), median(tails[i]), median(costs[i]), median(cheaper[i]))
 	}

@@ -73,12 +73,20 @@ func startImgproxy(t *testing.T, program string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = command.Process.Kill(); <-ended })
-	eventually.Succeeds(t, time.Minute, "imgproxy listens", func() error {
+	listens(t, "imgproxy", address)
+	return "http://" + address
+}
+
+// listens waits until a server takes connections.
+func listens(t *testing.T, name, address string) {
+	t.Helper()
+	if !eventually.Succeeds(t, time.Minute, name+" listens", func() error {
 		conn, err := net.DialTimeout("tcp", address, time.Second)
 		if err == nil {
 			_ = conn.Close()
 		}
 		return err
-	})
-	return "http://" + address
+	}) {
+		t.FailNow()
+	}
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 )
 
@@ -102,14 +101,6 @@ func startThumbor(t *testing.T, pythonPath, text string) string {
 			t.Logf("Thumbor says: %.2000s", said.String())
 		}
 	})
-	if !eventually.Succeeds(t, time.Minute, "Thumbor listens", func() error {
-		conn, err := net.DialTimeout("tcp", address, time.Second)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err
-	}) {
-		t.FailNow()
-	}
+	listens(t, "Thumbor", address)
 	return "http://" + address
 }

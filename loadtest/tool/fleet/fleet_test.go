@@ -12,7 +12,7 @@ import (
 )
 
 func usual() Fleet {
-	return Fleet{Slots: 10_000, Each: 8, Edges: 100, Coordinators: 5, Sites: 1, Misses: 1000, Hits: 20_000}
+	return Fleet{Slots: 10_000, Each: 8, Edges: 100, Sites: 1, Misses: 1000, Hits: 20_000}
 }
 
 func TestLoads(t *testing.T) {
@@ -26,7 +26,7 @@ func TestLoads(t *testing.T) {
 	}
 	last := math.Inf(1)
 	for _, r := range c.Loads(usual()) {
-		if math.Abs(r.Use-want[r.Name]) > .001 || r.Use > last {
+		if math.Abs(r.Use-want[r.Name]) > .001 || r.Use > last || (r.Remedy != "") != (r.Use > 1) {
 			t.Errorf("%s: %v, want %v", r.Name, r.Use, want[r.Name])
 		}
 		last = r.Use
@@ -68,7 +68,7 @@ func TestTheProfileKeepsAShareOfSlotsBusy(t *testing.T) {
 func TestWrongFleetsAndCosts(t *testing.T) {
 	for want, change := range map[string]func(*Fleet){
 		"sites": func(f *Fleet) { f.Sites = 0 }, "slots in": func(f *Fleet) { f.Slots = 1 }, "edges": func(f *Fleet) { f.Edges = 0 },
-		"coordinators": func(f *Fleet) { f.Coordinators = 101 }, "misses": func(f *Fleet) { f.Misses = math.NaN() },
+		"misses": func(f *Fleet) { f.Misses = math.NaN() },
 	} {
 		f := usual()
 		change(&f)
