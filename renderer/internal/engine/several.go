@@ -80,6 +80,6 @@ func (e *Engines) oneByOne(ctx context.Context, specs []thumbnail.Spec, original
 
 // endsAll reports whether an error ends the remaining specs too.
 func endsAll(err error) bool {
-	return errors.Is(err, worker.ErrDied) || fault.Is(err, fault.Overran) ||
+	return errors.Is(err, worker.ErrDied) || worker.Exceeded(err) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/bucket"
-	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -232,7 +231,7 @@ func (j *job) draw(ctx context.Context, original engine.Source, overlays []engin
 	}
 	b := bucket.Of(j.job.Spec, j.job.Key, j.job.Bucket)
 	made, err := j.attempt(ctx, b.Spec, original, nil)
-	if errors.Is(err, intake.ErrSlow) || fault.Is(err, fault.Overran) || ctx.Err() != nil {
+	if errors.Is(err, intake.ErrSlow) || worker.Exceeded(err) || ctx.Err() != nil {
 		return made, err
 	}
 	var result engine.Result

@@ -58,7 +58,7 @@ func (j *job) attempt(ctx context.Context, s thumbnail.Spec, original engine.Sou
 			original, overlays = careful(original, overlays)
 			continue
 		}
-		if fault.Is(err, fault.Overran) && j.isFirstTry(original, overlays) && j.delivery.Left() > deadline.FirstTry {
+		if worker.Exceeded(err) && j.isFirstTry(original, overlays) && j.delivery.Left() > deadline.FirstTry {
 			j.log.Info("hand a slow render to the bulk lane", "original", j.job.Spec.Original, "type", original.Header.Type)
 			return engine.Result{}, intake.ErrSlow
 		}

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -64,6 +65,7 @@ type Pool struct {
 	config  Config
 	spawn   chan chan spawned
 	idle    chan *process   // idle workers that have worked
+	fixed   atomic.Bool     // this process cannot raise a priority again, so that no task yields
 	fresh   chan *process   // idle workers that have not worked yet
 	ctx     context.Context //nolint:containedctx // the pool's lifetime
 	cancel  context.CancelFunc
@@ -182,15 +184,20 @@ func (p *Pool) Do(ctx context.Context, t Task, original *os.File, within time.Du
 
 // giveTask passes the task to a worker.
 func (p *Pool) giveTask(ctx context.Context, t Task, original, out *os.File, within time.Duration) (Report, error) {
+	yields, alone := t.Yields && !p.fixed.Load(), false
 	report, err := p.inWorker(ctx, within, func(w *process) (Report, error) {
-		defer w.yield(t.Yields)()
+		alone = w.folder == "" // the time of a tool that is killed is unknown
+		defer w.yield(yields)()
 		return p.doIn(w, t, original, out, within)
 	})
-	if t.Yields && fault.Is(err, fault.Overran) && report.CPU < within/2 { // other tasks are at fault, not the original
+	if yields && alone && fault.Is(err, fault.Overran) && report.CPU < within/2 { // other tasks are at fault, not the original
 		err = fault.Wrap(err, fault.Deadline, "the render did not end within %v, because others came first: ask again later", within.Round(time.Second))
 	}
 	return report, err
 }
+
+// Exceeded reports whether its time limit ended a task, through its original's or through others' fault.
+func Exceeded(err error) bool { return fault.Is(err, fault.Overran) || fault.Is(err, fault.Deadline) }
 
 // inWorker runs do with a worker. When a worker died while it was idle, and never got the task, the task goes to the
 // next worker.
@@ -243,6 +250,9 @@ func (p *Pool) doIn(w *process, t Task, original, out *os.File, within time.Dura
 // putBack makes a worker free for the next task. It replaces a worker that did Recycle tasks, that has too little
 // address space left, or that kept a low priority.
 func (p *Pool) putBack(w *process, spent bool) {
+	if w.low { // each task that yields would cost its worker
+		p.fixed.Store(true)
+	}
 	if !spent && !w.low && (p.config.Recycle == 0 || w.tasks < p.config.Recycle) {
 		p.idle <- w
 		return

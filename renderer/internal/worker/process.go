@@ -294,7 +294,13 @@ func (p *process) yield(must bool) (restore func()) {
 	if !must || unix.Setpriority(unix.PRIO_PGRP, group, priority+yielding) != nil {
 		return func() {}
 	}
-	return func() { p.low = unix.Setpriority(unix.PRIO_PGRP, group, priority) != nil }
+	return func() {
+		select {
+		case <-p.ended: // another process may have its id
+		default:
+			p.low = unix.Setpriority(unix.PRIO_PGRP, group, priority) != nil
+		}
+	}
 }
 
 // lastCPU returns the processor time of the task under which the process ended, with the process's start. It
