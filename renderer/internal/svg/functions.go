@@ -38,16 +38,18 @@ func (f *functions) see(t tag, k kind) {
 }
 
 // definitions returns the filters as text, in elements with the prefix of the root element.
-func (f *functions) definitions(prefix string) (text string) {
+func (f *functions) definitions(prefix string) string {
+	var out strings.Builder
+	prefixed := strings.NewReplacer("</", "</"+prefix, "<", "<"+prefix)
 	for i, list := range f.lists {
 		primitives, _ := readFunctions(list)
-		text += fmt.Sprintf(`<%sfilter id="thumbmill-filter%d" x="-.5" y="-.5" width="2" height="2" color-interpolation-filters="sRGB">`, prefix, i)
+		_, _ = fmt.Fprintf(&out, `<%sfilter id="thumbmill-filter%d" x="-.5" y="-.5" width="2" height="2" color-interpolation-filters="sRGB">`, prefix, i)
 		for _, p := range primitives {
-			text += strings.NewReplacer("</", "</"+prefix, "<", "<"+prefix).Replace(p)
+			_, _ = prefixed.WriteString(&out, p)
 		}
-		text += "</" + prefix + "filter>"
+		out.WriteString("</" + prefix + "filter>")
 	}
-	return text
+	return out.String()
 }
 
 // mend returns a tag that names the filter of its list, or that has no list if the list is invalid.
@@ -65,6 +67,9 @@ func (f *functions) mend(t tag) tag {
 	}
 	return t
 }
+
+// maxPrimitives bounds the functions of a list: librsvg draws the whole element for each.
+const maxPrimitives = 20
 
 // listKind is the kind of a list of filter functions.
 type listKind int
@@ -93,7 +98,7 @@ func readFunctions(list string) (primitives []string, kind listKind) {
 		}
 		primitives = append(primitives, p)
 	}
-	if len(primitives) == 0 {
+	if len(primitives) == 0 || len(primitives) > maxPrimitives {
 		return nil, foreign
 	}
 	return primitives, kind

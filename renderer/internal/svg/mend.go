@@ -51,6 +51,7 @@ type mender struct {
 	clips         clips
 	places        *places // of the text that follows
 	placed        int     // characters so far
+	spaced        bool    // a tag said that spaces count
 }
 
 func (m *mender) mend(text string, k kind) string {
@@ -60,7 +61,10 @@ func (m *mender) mend(text string, k kind) string {
 	t := m.mendAny(readTag(text), k)
 	m.places = nil
 	if k == whole {
-		m.places = readPlaces(t)
+		m.spaced = m.spaced || t.preserves() || strings.Contains(t.value("style"), "white-space")
+		if m.places = readPlaces(t); m.places != nil {
+			m.places.doubtful = m.spaced // elements inherit it
+		}
 	}
 	switch local(t.name) {
 	case "image", "feImage":

@@ -16,7 +16,9 @@ var placing = [4]string{"x", "y", "dx", "dy"}
 type places struct {
 	lists     [4][]string // by placing
 	prefix    string
+	part      bool // of a text: a space at its beginning may count
 	preserved bool // spaces count
+	doubtful  bool // whether spaces count is unknown
 }
 
 // readPlaces returns the places of a tag's characters, or nil if the tag places one character at most.
@@ -25,7 +27,7 @@ func readPlaces(t tag) *places {
 	if name != "text" && name != "tspan" || strings.HasSuffix(t.text, "/>") {
 		return nil
 	}
-	p := places{prefix: strings.TrimSuffix(t.name, name), preserved: t.value("space") == "preserve"}
+	p := places{prefix: strings.TrimSuffix(t.name, name), part: name == "tspan", preserved: t.preserves()}
 	most := 0
 	for i, name := range placing {
 		if a, ok := t.get(name); ok {
@@ -38,6 +40,9 @@ func readPlaces(t tag) *places {
 	}
 	return &p
 }
+
+// preserves reports whether a tag says that spaces count.
+func (t tag) preserves() bool { return t.value("space") == "preserve" }
 
 // place returns a text with an element for each character that has a place, and the number of these characters. It
 // returns the text as it is if the places of its characters are not certain.
@@ -57,6 +62,9 @@ func (p *places) place(text string) (placed string, n int) {
 		n++
 		out.WriteString("<" + p.prefix + "tspan" + attributes + ">" + c + "</" + p.prefix + "tspan>")
 	}
+	if last := len(text) - 1; !p.preserved && strings.ContainsRune(space, rune(text[last])) {
+		out.WriteString(" ") // it counts if more of the text follows
+	}
 	return out.String(), n
 }
 
@@ -70,10 +78,16 @@ func (p *places) at(i int) (attributes string) {
 	return attributes
 }
 
-// characters returns the characters that count, or nil if some of them join, combine, or run from right to left.
+// characters returns the characters that count, or nil if some of them join, combine, or run from right to left, or if
+// it is unknown whether a space counts.
 func (p *places) characters(text string) (all []string) {
-	if !p.preserved {
-		text = strings.Trim(text, space)
+	trimmed := strings.Trim(text, space)
+	switch {
+	case p.preserved:
+	case p.doubtful && strings.Join(strings.Fields(text), " ") != text, p.part && !strings.HasPrefix(text, trimmed):
+		return nil
+	default:
+		text = trimmed
 	}
 	for spaced := false; text != ""; {
 		c, size := utf8.DecodeRuneInString(text)

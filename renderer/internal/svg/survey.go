@@ -55,7 +55,7 @@ func Survey(in io.Reader, l Library) (Facts, error) {
 		}
 		return nil
 	})
-	if f.functions.rooted {
+	if f.functions.rooted && !f.Styled { // a rule may let a symbol overflow
 		f.clips.choose()
 	}
 	f.unlinked = all.unlinked()
