@@ -50,7 +50,7 @@ func (e *Engines) withFaces(r *render, s thumbnail.Spec, h guard.Header, origina
 
 // faces finds faces in a small drawing of the whole original, and returns their areas in its own pixels.
 func (e *Engines) faces(r *render, s thumbnail.Spec, h guard.Header, original *os.File) ([]thumbnail.Rect, error) {
-	small := thumbnail.Spec{Original: s.Original, Type: s.Type, Format: thumbnail.FormatPNG, Quality: s.Quality, Chroma: s.Chroma,
+	small := thumbnail.Spec{Original: s.Original, Type: s.Type, Page: s.Page, Format: thumbnail.FormatPNG, Quality: s.Quality, Chroma: s.Chroma,
 		Width: tools.FacesSide, Height: tools.FacesSide, Fit: thumbnail.FitIn, AsStored: s.AsStored, Trim: s.Trim, Intermediate: true}
 	drawn, picture, err := r.doTask(e.config.Vips, worker.Task{Spec: small, Header: h, MaxPixels: r.maxPixels}, original, findWithin)
 	if err != nil {

@@ -79,7 +79,10 @@ void tm_plane_transpose(const TmPlane *in, TmPlane *out) {
 	int x, y;
 	for (y = 0; y < out->height; y++)
 		for (x = 0; x < out->width; x++)
-			memcpy(at(out, x, y), at(in, y, x), size_of(out));
+			if (out->bytes)
+				out->bytes[(size_t) y * out->stride + x] = in->bytes[(size_t) x * in->stride + y];
+			else
+				out->samples[(size_t) y * out->stride + x] = in->samples[(size_t) x * in->stride + y];
 	tm_plane_pad(out);
 }
 

@@ -197,7 +197,7 @@ static void scale_band(const TmSamples *in, const struct taps *x, const struct t
 	for (i = 0; i < count; i++)
 		sum_rows(in, y, from + i, rows + (size_t) i * wide);
 	transpose(rows, BAND, wide, columns, BAND * BAND, BAND, wide / BAND);
-	add_columns(columns, x, rows, out->width); /* no wider than eight rows of the source, see tm_plane_scale */
+	add_columns(columns, x, rows, out->width); /* no wider than eight rows of the source, see scale */
 	transpose(rows, BAND * BAND, BAND, columns, BAND, width, width / BAND);
 	for (i = 0; i < count; i++)
 		write_row(columns + (size_t) i * width, from + i, out);
