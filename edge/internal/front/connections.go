@@ -205,8 +205,9 @@ func (l limited) Accept() (net.Conn, error) {
 // Close closes the listener, and lets quick answers end: net/http's server takes their connections for idle ones.
 func (l limited) Close() error {
 	err := l.Listener.Close()
+	l.connections.quick.stopped.Store(true) // first, so that no answer begins behind hurry
 	l.connections.hurry(time.Now().Add(stopWithin))
-	l.connections.quick.stop()
+	l.connections.quick.wait()
 	return err
 }
 

@@ -45,9 +45,8 @@ func newQuick(handler http.Handler) *quick {
 // readAhead is the size of a buffer for a request's head, in bytes: as large as net/http's.
 const readAhead = 4 << 10
 
-// stop waits until no answer is under way, and lets no other begin.
-func (q *quick) stop() {
-	q.stopped.Store(true)
+// wait waits until no answer is under way. No other begins once stopped is set.
+func (q *quick) wait() {
 	q.running.Lock()
 	q.running.Unlock() //nolint:staticcheck // only waits
 }
@@ -59,34 +58,43 @@ func (q *quick) serve(g *gathering, head []byte) (served bool, err error) {
 		return false, nil
 	}
 	defer q.running.RUnlock()
-	if q.stopped.Load() {
-		return false, nil
-	}
 	a := q.answers.Get().(*answer)
 	defer q.answers.Put(a)
 	r := a.read(head)
-	if r == nil || !g.begin() {
+	if r == nil {
 		return false, nil
 	}
-	a.begin(g, r)
-	served = q.handler.ServeAtHand(a, r)
-	if served {
-		err = a.end()
+	_ = g.SetWriteDeadline(time.Now().Add(WriteSlack))
+	if !g.begin() {
+		return false, nil
 	}
-	a.conn = nil
+	ended := false
+	defer func() {
+		if !ended { // the handler panicked: net/http's server logs that, and closes the connection
+			_ = g.end(nil)
+		}
+	}()
+	if !q.stopped.Load() {
+		a.begin(g, r)
+		if served = q.handler.ServeAtHand(a, r); served {
+			err = a.end()
+		}
+	}
+	a.conn, ended = nil, true
 	return served, g.end(err)
 }
 
 // answer writes one answer of HTTP/1.1.
 type answer struct {
-	source bytes.Reader
-	in     *bufio.Reader // of source
-	conn   *gathering
-	header http.Header
-	status int // 0: no head is written
-	close  bool
-	head   bytes.Buffer
-	err    error // of the connection
+	source   bytes.Reader
+	in       *bufio.Reader // of source
+	conn     *gathering
+	header   http.Header
+	bodiless bool // of HEAD: the answer has no body
+	status   int  // 0: no head is written
+	close    bool
+	head     bytes.Buffer
+	err      error // of the connection
 }
 
 // read returns the request of a plain head, or nil for a request that the server must read.
@@ -107,9 +115,8 @@ func plainHost(host string) bool {
 
 func (a *answer) begin(g *gathering, r *http.Request) {
 	clear(a.header)
-	a.conn, a.status, a.close, a.err = g, 0, false, nil
+	a.conn, a.bodiless, a.status, a.close, a.err = g, r.Method == http.MethodHead, 0, false, nil
 	r.RemoteAddr = g.remote
-	_ = g.SetWriteDeadline(time.Now().Add(WriteSlack))
 }
 
 // Header returns the headers of the answer.
@@ -157,6 +164,9 @@ func (a *answer) Write(p []byte) (n int, err error) {
 	a.WriteHeader(http.StatusOK)
 	if a.err != nil {
 		return 0, a.err
+	}
+	if a.bodiless {
+		return len(p), nil
 	}
 	if a.head.Len() == 0 {
 		n, a.err = a.conn.TCPConn.Write(p)
