@@ -185,7 +185,7 @@ func (e *Edge) makeThrottles(open.Stores) error {
 // reported returns the renderers that this edge reports to the coordinators: all, until presence knows the other edges.
 func (e *Edge) reported() []renderjob.Heartbeat {
 	var edges []string
-	if p := e.neighbours.Load(); p != nil {
+	if p := e.neighbours.Load(); p != nil && e.config.Settings.NATS.Site == "" { // presence knows edges of other sites too, which report none of these
 		edges, _ = p.Edges()
 	}
 	return e.fleet.Share(e.name, edges)

@@ -354,13 +354,13 @@ func (d *Dispatcher) note(err error) {
 // stall is the times of the first and the last attempt in a row that the queue did not take.
 type stall struct{ first, last time.Time }
 
-// Unstarted returns the longest wait of this edge's published jobs in a lane that no renderer has
-// begun; 0 if there are none.
+// Unstarted returns the longest wait of this edge's jobs in a lane of this site's queue that no renderer has begun; 0
+// if there are none.
 func (d *Dispatcher) Unstarted(lane renderjob.Lane) (longest time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, h := range d.open {
-		if h.job.Lane == lane && !h.started && !h.published.IsZero() {
+		if h.job.Lane == lane && h.site == "" && !h.started && !h.published.IsZero() {
 			longest = max(longest, time.Since(h.published))
 		}
 	}

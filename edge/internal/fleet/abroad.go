@@ -64,7 +64,7 @@ func (f *Fleet) abroadPlaces(lane renderjob.Lane) (places int) {
 }
 
 // Choose returns the site whose queue gets the next job of a lane: "" for this site's while one of its renderers has a
-// free slot, else the first other site with one, else "". Heartbeats are a second old, so an edge sends a site at most as
+// free slot, else the first other site with one, else "" while a renderer here lives. Heartbeats are a second old, so an edge sends a site at most as
 // many jobs in a second as the site had free slots.
 func (f *Fleet) Choose(lane renderjob.Lane) (site string) {
 	f.mu.Lock()
@@ -77,6 +77,11 @@ func (f *Fleet) Choose(lane renderjob.Lane) (site string) {
 	for _, site := range f.overflow {
 		if a := f.others[site]; a != nil && a.takes(now) {
 			return site
+		}
+	}
+	for _, site := range f.overflow {
+		if a := f.others[site]; a != nil && a.members.slots > 0 && f.living.slots == 0 {
+			return site // nobody pulls jobs of this site's queue
 		}
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -35,16 +36,17 @@ type Fleet struct {
 	mu        sync.Mutex
 	living    *members // of this site
 	others    map[string]*abroad
-	lost      *members  // renderers that died less than lanes.PlacesKept ago; others get their jobs
-	heard     time.Time // of the last heartbeat that left slots, or of the edge's start
-	lastSlots int       // the last number of slots above 0
+	lost      *members             // renderers that died less than lanes.PlacesKept ago; others get their jobs
+	heard     time.Time            // of the last heartbeat that left slots, or of the edge's start
+	lastSlots int                  // the last number of slots above 0
+	asked     map[string]time.Time // when this edge last asked for a description, by kind
 	sub       *nats.Subscription
 }
 
 // New returns a fleet without renderers. site is "" where there is one site.
 func New(site string, overflow []string) *Fleet {
 	return &Fleet{
-		site: site, overflow: overflow, living: newMembers(), others: map[string]*abroad{}, lost: newMembers(), heard: time.Now(), lastSlots: unknownSlots,
+		site: site, overflow: overflow, living: newMembers(), others: map[string]*abroad{}, lost: newMembers(), heard: time.Now(), lastSlots: unknownSlots, asked: map[string]time.Time{},
 	}
 }
 
@@ -76,17 +78,42 @@ func (f *Fleet) Note(h renderjob.Heartbeat) (describe bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
-	at := f.of(h.Site)
-	if !at.knows(h) {
-		return at.ask(h, now)
+	if !h.Described() && !f.knows(h) {
+		return f.ask(h, now)
 	}
-	at.put(h, now)
+	f.of(h.Site).put(h, now)
 	f.lost.drop(h.Renderer)
 	f.forgetDead(now)
 	if f.living.slots > 0 {
-		f.heard, f.lastSlots = now, f.living.slots
+		f.lastSlots = f.living.slots
+	}
+	if f.living.slots > 0 || f.abroadSlots() > 0 {
+		f.heard = now
 	}
 	return false
+}
+
+// knows reports whether the description of a renderer is known.
+func (f *Fleet) knows(h renderjob.Heartbeat) bool {
+	at := f.living
+	if h.Site != f.site {
+		if f.others[h.Site] == nil {
+			return false
+		}
+		at = f.others[h.Site].members
+	}
+	return at.kinds[kindOf(h)] != nil
+}
+
+// ask reports whether the edge must ask for a description, at most once in askAgain.
+func (f *Fleet) ask(h renderjob.Heartbeat, now time.Time) bool {
+	maps.DeleteFunc(f.asked, func(_ string, at time.Time) bool { return now.Sub(at) >= askAgain })
+	kind := h.Site + " " + kindOf(h)
+	if _, asked := f.asked[kind]; asked {
+		return false
+	}
+	f.asked[kind] = now
+	return true
 }
 
 func (f *Fleet) forgetDead(now time.Time) {
@@ -127,6 +154,8 @@ func (f *Fleet) LaneWorkers(lane renderjob.Lane) int {
 	slots := f.slots()
 	if f.living.slots > 0 {
 		slots += f.lost.slots
+	} else if f.abroadSlots() > 0 && lane != renderjob.LaneBulk {
+		return max(1, f.abroadPlaces(lane)) // nobody pulls jobs of this site's queue
 	}
 	return lanes.Places(lane, slots) + f.abroadPlaces(lane)
 }
@@ -157,11 +186,14 @@ func (f *Fleet) Batch() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.forgetDead(time.Now())
-	least := f.living.batch()
+	batches := slices.Collect(maps.Keys(f.living.batches))
 	for _, a := range f.overflowing() {
-		least = min(least, a.members.batch())
+		batches = slices.AppendSeq(batches, maps.Keys(a.members.batches))
 	}
-	return least
+	if len(batches) == 0 {
+		return 1
+	}
+	return slices.Min(batches)
 }
 
 // Engines returns the versions of the engines that draw originals of a type, in the living

@@ -2,8 +2,6 @@ package fleet
 
 import (
 	"container/list"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -13,13 +11,12 @@ import (
 // request, and thousands of renderers send heartbeats. The methods are not safe for concurrent use.
 type members struct {
 	byName  map[string]*list.Element
-	order   *list.List     // of *member, the longest silent first
-	slots   int            // of the members that do not drain
-	free    int            // slots of these that do not render
-	guests  map[string]int // jobs in hand of other sites' edges, by site
-	batches map[int]int
-	kinds   map[string]*kind     // by renderjob.Heartbeat.Digest, or by name for a renderer before 0.10
-	asked   map[string]time.Time // when this edge last asked for a description, by kind
+	order   *list.List       // of *member, the longest silent first
+	slots   int              // of the members that do not drain
+	free    int              // slots of these that do not render
+	guests  map[string]int   // jobs in hand of other sites' edges, by site
+	batches map[int]int      // of the members that do not drain
+	kinds   map[string]*kind // by renderjob.Heartbeat.Digest, or by name for a renderer before 0.10
 }
 
 // member is a renderer with its latest heartbeat.
@@ -35,7 +32,7 @@ type kind struct {
 }
 
 func newMembers() *members {
-	return &members{byName: map[string]*list.Element{}, order: list.New(), guests: map[string]int{}, batches: map[int]int{}, kinds: map[string]*kind{}, asked: map[string]time.Time{}}
+	return &members{byName: map[string]*list.Element{}, order: list.New(), guests: map[string]int{}, batches: map[int]int{}, kinds: map[string]*kind{}}
 }
 
 // put adds a renderer that the members know, or replaces its heartbeat.
@@ -100,21 +97,6 @@ func kindOf(beat renderjob.Heartbeat) string {
 	return beat.Digest
 }
 
-// knows reports whether the description of a renderer is known.
-func (m *members) knows(beat renderjob.Heartbeat) bool {
-	return beat.Described() || m.kinds[kindOf(beat)] != nil
-}
-
-// ask reports whether the edge must ask for a description, at most once in askAgain.
-func (m *members) ask(beat renderjob.Heartbeat, now time.Time) bool {
-	maps.DeleteFunc(m.asked, func(_ string, at time.Time) bool { return now.Sub(at) >= askAgain })
-	if _, asked := m.asked[kindOf(beat)]; asked {
-		return false
-	}
-	m.asked[kindOf(beat)] = now
-	return true
-}
-
 // silent removes the members that have been silent for longer than limit, and returns them.
 func (m *members) silent(now time.Time, limit time.Duration) (gone []member) {
 	for e := m.order.Front(); e != nil; e = m.order.Front() {
@@ -126,14 +108,6 @@ func (m *members) silent(now time.Time, limit time.Duration) (gone []member) {
 		gone = append(gone, last)
 	}
 	return gone
-}
-
-// batch returns the smallest batch of the members that do not drain, at least 1.
-func (m *members) batch() int {
-	if len(m.batches) == 0 {
-		return 1
-	}
-	return slices.Min(slices.Collect(maps.Keys(m.batches)))
 }
 
 // beats returns the latest heartbeats of the members that keep selects, with their descriptions.

@@ -426,7 +426,7 @@ func (t *Parser) key(s thumbnail.Spec) (thumbnail.Location, target.Kin) {
 func (t *Parser) checkNames(found target.Target) error {
 	at := found.Spec.Original
 	if scheme, _, is := strings.Cut(strings.TrimPrefix(at.Path, t.settings.Store.Originals.Prefix), "://"); is && !t.reads(at) {
-		return fault.New(fault.NoSuchURL, "images at URLs of %s are not served here: ask for another image", scheme).Remedied("add a loader for %s:// to store.loaders", scheme)
+		return fault.New(fault.NoSuchURL, "images at URLs of %s are not served here: ask for another image", scheme).Remedied("add a loader for the URL's scheme to store.loaders")
 	} else if !at.IsURL() && !objectstore.Valid(at) || !objectstore.Valid(found.Key) {
 		return fault.New(fault.NoSuchURL, "no image can have the name %q: check the URL", at.Path)
 	}
