@@ -235,3 +235,36 @@ func TestOtherSites(t *testing.T) {
 		}
 	})
 }
+
+// A site without renderers sends all jobs that clients wait for to the next site, even while that site is busy, and
+// waits with it. A site whose renderers drain ends no batches elsewhere.
+func TestASiteWithoutRenderers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := New("a", []string{"b", "c"})
+		at := func(site string, slots, busy int, draining bool) {
+			h := beat("renderer-"+site, "v1", slots, draining)
+			h.Site, h.Busy, h.Batch = site, busy, 8
+			f.Note(h)
+		}
+		at("a", 4, 0, false)
+		at("c", 4, 0, true)
+		if got := f.Batch(); got != 8 {
+			t.Errorf("a batch has %d jobs", got)
+		}
+		time.Sleep(time.Minute)
+		at("b", 2, 2, false)
+		if got := f.Choose(renderjob.LaneStandard); got != "b" {
+			t.Errorf("a job goes to %q", got)
+		}
+		if got := f.Choose(renderjob.LaneBulk); got != "" {
+			t.Errorf("a job that no client waits for goes to %q", got)
+		}
+		if got := f.LaneWorkers(renderjob.LaneStandard); got != 1 {
+			t.Errorf("the lane has %d places beside a busy site", got)
+		}
+		time.Sleep(time.Minute)
+		if got := f.GoneFor(); got != time.Minute {
+			t.Errorf("nobody takes jobs since %v", got)
+		}
+	})
+}
