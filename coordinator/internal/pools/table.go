@@ -124,6 +124,12 @@ func New(o Observer) *Table {
 
 func (t *Table) lock() { t.mu.Lock() }
 
+// Await returns once no other goroutine locks the table.
+func (t *Table) Await() {
+	t.mu.Lock()
+	t.mu.Unlock() //nolint:staticcheck // Await only waits for the lock
+}
+
 // unlock moves the lines that may move, and then tells the receivers to send.
 func (t *Table) unlock() {
 	t.moveLines()

@@ -1,0 +1,57 @@
+package coordinators
+
+import (
+	"errors"
+	"net"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/thumbmill/thumbmill/shared/lease"
+)
+
+// A silent coordinator is first suspected and then gone. Each byte begins a new silence.
+func TestSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer func() { _, _ = near.Close(), far.Close() }()
+		began, suspected := time.Now(), []time.Duration{}
+		a := attentive{near, near, func() { suspected = append(suspected, time.Since(began)) }}
+		go func() {
+			time.Sleep(lease.Silence - look/2)
+			_, _ = far.Write([]byte("x"))
+		}()
+		if n, err := a.Read(make([]byte, 2)); n != 1 || err != nil || len(suspected) != 1 || suspected[0] != lease.Suspicion {
+			t.Errorf("%d bytes, %v, suspected after %v", n, err, suspected)
+		}
+		spoke := time.Now()
+		if _, err := a.Read(make([]byte, 2)); !errors.Is(err, errSilent) || time.Since(spoke) != lease.Silence || len(suspected) != 2 {
+			t.Errorf("%v after %v, suspected after %v", err, time.Since(spoke), suspected)
+		}
+	})
+}
+
+// late is a connection whose deadlines have passed before each of its first reads: its process was paused.
+type late struct {
+	net.Conn // only for the interface
+	pauses   int
+}
+
+func (l *late) SetReadDeadline(time.Time) error { return nil }
+
+func (l *late) Read(p []byte) (int, error) {
+	if l.pauses--; l.pauses >= 0 {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return copy(p, "x"), nil
+}
+
+// An edge that was paused reads the bytes that came meanwhile, before it counts its coordinator as silent.
+func TestAPausedEdge(t *testing.T) {
+	l := &late{pauses: 2}
+	a := attentive{l, l, func() { t.Error("the coordinator is suspected") }}
+	if n, err := a.Read(make([]byte, 1)); n != 1 || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
