@@ -102,9 +102,10 @@ type Table struct {
 	arrived  uint64
 
 	spare    []*pool
-	movable  []*pool // pools whose lines may move
-	settling bool    // grant nothing to Owners
-	deferred []*pool // pools whose lines may move once the table has settled
+	movable  []*pool   // pools whose lines may move
+	settling bool      // grant nothing to Owners
+	settled  time.Time // when that last began
+	deferred []*pool   // pools whose lines may move once the table has settled
 	touched  []Receiver
 
 	counts Counts

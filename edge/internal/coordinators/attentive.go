@@ -11,13 +11,17 @@ import (
 	"github.com/thumbmill/thumbmill/shared/lease"
 )
 
-// look is the time for which a read waits before it counts once more that nothing came.
-const look = 100 * time.Millisecond
+const (
+	// late is the delay of a read's end that shows that this process did not run at that time.
+	late = 50 * time.Millisecond
+	// glance is the time for which it then reads once more.
+	glance = 20 * time.Millisecond
+)
 
 var errSilent = fmt.Errorf("the coordinator is silent for %v", lease.Silence)
 
-// attentive reads a connection, and notices its silence. It counts looks instead of time: an edge that did not run, on a
-// paused or overloaded machine, first reads the bytes that came meanwhile.
+// attentive reads a connection, and notices its silence. A pause of the edge, on a suspended or overloaded machine, is not
+// the coordinator's silence: after it, the edge first reads the bytes that came meanwhile.
 type attentive struct {
 	conn    net.Conn
 	in      io.Reader // the connection, behind bytes that were read before
@@ -26,16 +30,27 @@ type attentive struct {
 
 // Read returns errSilent after lease.Silence without a byte.
 func (a attentive) Read(p []byte) (int, error) {
-	for looks := time.Duration(1); ; looks++ {
-		_ = a.conn.SetReadDeadline(time.Now().Add(look))
+	n, err := a.readWithin(lease.Suspicion, p)
+	if !silent(n, err) {
+		return n, err
+	}
+	a.suspect()
+	if n, err = a.readWithin(lease.Silence-lease.Suspicion, p); silent(n, err) {
+		err = errSilent
+	}
+	return n, err
+}
+
+func silent(n int, err error) bool { return n == 0 && errors.Is(err, os.ErrDeadlineExceeded) }
+
+func (a attentive) readWithin(d time.Duration, p []byte) (int, error) {
+	for {
+		end := time.Now().Add(d)
+		_ = a.conn.SetReadDeadline(end)
 		n, err := a.in.Read(p)
-		switch {
-		case n > 0 || !errors.Is(err, os.ErrDeadlineExceeded):
+		if !silent(n, err) || time.Since(end) < late {
 			return n, err
-		case looks == lease.Silence/look:
-			return 0, errSilent
-		case looks == lease.Suspicion/look:
-			a.suspect()
 		}
+		d = glance
 	}
 }

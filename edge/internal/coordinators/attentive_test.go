@@ -19,7 +19,7 @@ func TestSilence(t *testing.T) {
 		began, suspected := time.Now(), []time.Duration{}
 		a := attentive{near, near, func() { suspected = append(suspected, time.Since(began)) }}
 		go func() {
-			time.Sleep(lease.Silence - look/2)
+			time.Sleep(lease.Silence - time.Millisecond)
 			_, _ = far.Write([]byte("x"))
 		}()
 		if n, err := a.Read(make([]byte, 2)); n != 1 || err != nil || len(suspected) != 1 || suspected[0] != lease.Suspicion {
@@ -32,16 +32,17 @@ func TestSilence(t *testing.T) {
 	})
 }
 
-// late is a connection whose deadlines have passed before each of its first reads: its process was paused.
-type late struct {
+// paused is a connection whose process stands still during the first reads, until long after their deadlines.
+type paused struct {
 	net.Conn // only for the interface
-	pauses   int
+	reads    int
 }
 
-func (l *late) SetReadDeadline(time.Time) error { return nil }
+func (c *paused) SetReadDeadline(time.Time) error { return nil }
 
-func (l *late) Read(p []byte) (int, error) {
-	if l.pauses--; l.pauses >= 0 {
+func (c *paused) Read(p []byte) (int, error) {
+	if c.reads--; c.reads >= 0 {
+		time.Sleep(time.Minute)
 		return 0, os.ErrDeadlineExceeded
 	}
 	return copy(p, "x"), nil
@@ -49,9 +50,11 @@ func (l *late) Read(p []byte) (int, error) {
 
 // An edge that was paused reads the bytes that came meanwhile, before it counts its coordinator as silent.
 func TestAPausedEdge(t *testing.T) {
-	l := &late{pauses: 2}
-	a := attentive{l, l, func() { t.Error("the coordinator is suspected") }}
-	if n, err := a.Read(make([]byte, 1)); n != 1 || err != nil {
-		t.Errorf("%d bytes, %v", n, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		c := &paused{reads: 2}
+		a := attentive{c, c, func() { t.Error("the coordinator is suspected") }}
+		if n, err := a.Read(make([]byte, 1)); n != 1 || err != nil {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+	})
 }
