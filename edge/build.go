@@ -111,7 +111,7 @@ func (e *Edge) connect(open.Stores) (err error) {
 	e.add(service.Deferred(e.conn.Close))
 	ctx, cancel := context.WithTimeout(context.Background(), queue.StartWithin)
 	defer cancel()
-	if e.dispatcher, err = dispatch.New(ctx, e.name, e.conn, c.Settings.NATS, e.fleet.Choose, c.Log); err != nil {
+	if e.dispatcher, err = dispatch.New(ctx, e.name, e.conn, c.Settings.NATS, e.fleet, c.Log); err != nil {
 		return err
 	}
 	e.breakers = append(e.breakers, e.dispatcher.Breaker())
@@ -131,7 +131,7 @@ func (e *Edge) watchSites() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var loop sync.WaitGroup
 	loop.Go(func() {
-		periodic.Do(ctx, renderjob.HeartbeatEvery, func(context.Context) { e.dispatcher.Abandon(e.fleet.Lives) })
+		periodic.Do(ctx, renderjob.HeartbeatEvery, func(context.Context) { e.dispatcher.Abandon() })
 	})
 	e.add(service.Deferred(func() { cancel(); loop.Wait() }))
 }

@@ -41,7 +41,7 @@ type Dispatcher struct {
 	conn     *nats.Conn
 	js       jetstream.JetStream
 	settings settings.NATS
-	choose   func(renderjob.Lane) (site string)
+	sites    Sites
 	log      *slog.Logger
 	breaker  *gobreaker.CircuitBreaker[*jetstream.PubAck]
 	sub      *nats.Subscription
@@ -53,13 +53,13 @@ type Dispatcher struct {
 }
 
 // New returns a dispatcher that receives the results of the edge's jobs. It creates the stream if
-// the stream is missing. choose returns the site whose queue gets the next job of a lane, or "" for the edge's own.
-func New(ctx context.Context, edge string, conn *nats.Conn, s settings.NATS, choose func(renderjob.Lane) string, log *slog.Logger) (*Dispatcher, error) {
+// the stream is missing.
+func New(ctx context.Context, edge string, conn *nats.Conn, s settings.NATS, sites Sites, log *slog.Logger) (*Dispatcher, error) {
 	js, err := jetstream.New(conn)
 	if err != nil {
 		return nil, err
 	}
-	d := &Dispatcher{edge: edge, conn: conn, js: js, settings: s, choose: choose, log: log, open: map[string]*Handle{}, line: line{}}
+	d := &Dispatcher{edge: edge, conn: conn, js: js, settings: s, sites: sites, log: log, open: map[string]*Handle{}, line: line{}}
 	d.breaker = breaker.New[*jetstream.PubAck](gobreaker.Settings{
 		Name: "queue", Timeout: time.Second, ReadyToTrip: breaker.Consecutive(5),
 		IsSuccessful: func(err error) bool { return err == nil || queue.IsFull(err) || errors.Is(err, context.Canceled) },
@@ -121,6 +121,9 @@ func (d *Dispatcher) hear(m *nats.Msg) {
 func (d *Dispatcher) hearBegin(m *nats.Msg, r renderjob.Result) {
 	d.mu.Lock()
 	h := d.open[r.JobID]
+	if h != nil && h.isElsewhere(r.Site) {
+		h = nil
+	}
 	answer := d.begin(h, r.Batch)
 	if answer.Word == renderjob.Proceed {
 		h.pass(r, d.log)
@@ -247,7 +250,7 @@ func (h *Handle) Close() {
 func (h *Handle) publish(ctx context.Context, messageID string) error {
 	ctx, cancel := context.WithTimeout(ctx, deadline.Publish)
 	defer cancel()
-	for site := h.dispatcher.choose(h.job.Lane); ; site = "" {
+	for site := h.dispatcher.sites.Choose(h.job.Lane); ; site = "" {
 		err := h.publishOnce(ctx, messageID, site)
 		if err == nil {
 			return nil
@@ -293,6 +296,7 @@ func (h *Handle) publishOnce(ctx context.Context, messageID, site string) error 
 		return h.dispatcher.js.PublishMsg(once, message,
 			jetstream.WithMsgID(messageID), jetstream.WithMsgTTL(renderjob.TTL(left)), jetstream.WithRetryAttempts(0))
 	}
+	h.setSite(site) // before a renderer there can ask for the job
 	var ack *jetstream.PubAck
 	if site == "" {
 		ack, err = h.dispatcher.breaker.Execute(send)
@@ -303,7 +307,7 @@ func (h *Handle) publishOnce(ctx context.Context, messageID, site string) error 
 	if err == nil {
 		h.sequence = ack.Sequence
 		h.dispatcher.mu.Lock()
-		h.published, h.site = time.Now(), site
+		h.published = time.Now()
 		h.dispatcher.mu.Unlock()
 	}
 	return err
@@ -323,18 +327,6 @@ func (h *Handle) message(site string) (*nats.Msg, time.Duration, error) {
 		message.Subject = job.Lane.SiteSubject(site)
 	}
 	return message, left, err
-}
-
-// Abandon tells the flights of jobs at other sites to look again when lives says that no renderer of the site lives: the
-// site's queue may be lost with it.
-func (d *Dispatcher) Abandon(lives func(site string) bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, h := range d.open {
-		if h.site != "" && !lives(h.site) {
-			h.lookAgain()
-		}
-	}
 }
 
 // note records the time of an attempt that the queue did not take.
@@ -391,19 +383,26 @@ func (h *Handle) Recall(ctx context.Context) bool {
 	if !recalled || h.sequence == 0 || abroad { // a renderer has begun the job, the job was never published, or no site deletes for another
 		return recalled
 	}
-	stream, err := h.dispatcher.js.Stream(ctx, queue.Stream)
+	h.dispatcher.delete(ctx, h.job.ID, h.sequence)
+	return true
+}
+
+// delete deletes a job's message from this site's queue. It drops errors: renderers learn from the edge that they must not
+// begin the job.
+func (d *Dispatcher) delete(ctx context.Context, job string, sequence uint64) {
+	stream, err := d.js.Stream(ctx, queue.Stream)
 	if err == nil {
-		err = stream.DeleteMsg(ctx, h.sequence)
+		err = stream.DeleteMsg(ctx, sequence)
 	}
 	if err != nil {
-		h.dispatcher.log.Debug("leave a recalled job in the queue", "job", h.job.ID, "error", err)
+		d.log.Debug("leave a job in the queue", "job", job, "error", err)
 	}
-	return true
 }
 
 // Restore publishes the job again if the stream has lost it, and creates the stream again if the
 // stream is gone. The message has a new id, since the stream may remember the old id without its
-// message. A sibling needs no restoring: its primary is restored.
+// message. A sibling needs no restoring: its primary is restored. A job whose site has no renderers moves to
+// another site; a job at another site that lives stays there.
 func (h *Handle) Restore(ctx context.Context) error {
 	if h.rides() {
 		return nil
@@ -411,9 +410,12 @@ func (h *Handle) Restore(ctx context.Context) error {
 	if h.sequence == 0 {
 		return h.publish(ctx, h.job.ID)
 	}
-	if h.abroad() {
-		h.dispatcher.log.Info("publish a job again that another site may have lost", "job", h.job.ID)
-		return h.publish(ctx, h.job.ID+"-"+nuid.Next())
+	site, lost := h.place()
+	switch {
+	case lost:
+		return h.move(ctx, site)
+	case site != "":
+		return nil
 	}
 	stream, err := queue.Ensure(ctx, h.dispatcher.js, h.dispatcher.settings)
 	if err != nil {
@@ -430,11 +432,4 @@ func (h *Handle) Restore(ctx context.Context) error {
 	}
 	h.dispatcher.log.Info("publish a job again that the stream lost", "job", h.job.ID)
 	return h.publish(ctx, h.job.ID+"-"+nuid.Next())
-}
-
-// abroad reports whether another site's queue has the job.
-func (h *Handle) abroad() bool {
-	h.dispatcher.mu.Lock()
-	defer h.dispatcher.mu.Unlock()
-	return h.site != ""
 }
