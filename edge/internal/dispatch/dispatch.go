@@ -1,5 +1,7 @@
 // Package dispatch publishes jobs and receives their results.
 //
+// While the queue takes no jobs, it gives them to renderers with free slots (direct.go).
+//
 // It publishes a job until JetStream acknowledges the job. All attempts have the same message id,
 // so a lost acknowledgement does no harm. Results come over core NATS to this edge's own subject,
 // and may be lost. After each reconnect, a flight that waits for a result therefore looks into the
@@ -35,13 +37,25 @@ const (
 	resultBacklog = 6 // results of two deliveries
 )
 
+// Fleet knows the living renderers.
+type Fleet interface {
+	// Choose returns the site whose queue gets the next job of a lane, or "" for the edge's own.
+	Choose(renderjob.Lane) (site string)
+	// Lives reports whether a renderer of a site lives.
+	Lives(site string) bool
+	// Free returns the names of at most so many renderers of this site with a free slot.
+	Free(most int) []string
+	// Has reports whether a renderer of this site lives.
+	Has(renderer string) bool
+}
+
 // Dispatcher publishes jobs for one edge. Its methods are safe for concurrent use.
 type Dispatcher struct {
 	edge     string
 	conn     *nats.Conn
 	js       jetstream.JetStream
 	settings settings.NATS
-	choose   func(renderjob.Lane) (site string)
+	fleet    Fleet
 	log      *slog.Logger
 	breaker  *gobreaker.CircuitBreaker[*jetstream.PubAck]
 	sub      *nats.Subscription
@@ -50,16 +64,17 @@ type Dispatcher struct {
 	open    map[string]*Handle
 	line    line
 	stalled stall
+	missing missing
 }
 
 // New returns a dispatcher that receives the results of the edge's jobs. It creates the stream if
-// the stream is missing. choose returns the site whose queue gets the next job of a lane, or "" for the edge's own.
-func New(ctx context.Context, edge string, conn *nats.Conn, s settings.NATS, choose func(renderjob.Lane) string, log *slog.Logger) (*Dispatcher, error) {
+// the stream is missing.
+func New(ctx context.Context, edge string, conn *nats.Conn, s settings.NATS, fleet Fleet, log *slog.Logger) (*Dispatcher, error) {
 	js, err := jetstream.New(conn)
 	if err != nil {
 		return nil, err
 	}
-	d := &Dispatcher{edge: edge, conn: conn, js: js, settings: s, choose: choose, log: log, open: map[string]*Handle{}, line: line{}}
+	d := &Dispatcher{edge: edge, conn: conn, js: js, settings: s, fleet: fleet, log: log, open: map[string]*Handle{}, line: line{}}
 	d.breaker = breaker.New[*jetstream.PubAck](gobreaker.Settings{
 		Name: "queue", Timeout: time.Second, ReadyToTrip: breaker.Consecutive(5),
 		IsSuccessful: func(err error) bool { return err == nil || queue.IsFull(err) || errors.Is(err, context.Canceled) },
@@ -175,6 +190,7 @@ type Handle struct {
 	siblings          []*Handle // rendered with this job, or held for it
 	published         time.Time
 	site              string // whose queue has the job; "" = this edge's
+	renderer          string // that got the job without the queue; "" = the queue has it
 }
 
 func (d *Dispatcher) newHandle(job renderjob.Job, deadline time.Time) *Handle {
@@ -242,12 +258,12 @@ func (h *Handle) Close() {
 	d.part(h)
 }
 
-// publish tries until the queue acknowledges the job, the lane is full, or deadline.Publish is
+// publish tries until the queue acknowledges the job, a renderer takes it, the lane is full, or deadline.Publish is
 // over. Its errors are faults: LaneFull, Unavailable.
 func (h *Handle) publish(ctx context.Context, messageID string) error {
 	ctx, cancel := context.WithTimeout(ctx, deadline.Publish)
 	defer cancel()
-	for site := h.dispatcher.choose(h.job.Lane); ; site = "" {
+	for site := h.dispatcher.fleet.Choose(h.job.Lane); ; site = "" {
 		err := h.publishOnce(ctx, messageID, site)
 		if err == nil {
 			return nil
@@ -259,7 +275,11 @@ func (h *Handle) publish(ctx context.Context, messageID string) error {
 		if queue.IsFull(err) {
 			return full(h.job.Lane, err)
 		}
-		if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		h.dispatcher.missing.note(err)
+		if ctx.Err() == nil && h.hand() {
+			return nil
+		}
+		if h.dispatcher.missing.noted.Swap(false) {
 			h.dispatcher.ensure(ctx)
 		}
 		if periodic.Sleep(ctx, retryPause) != nil {
@@ -303,7 +323,7 @@ func (h *Handle) publishOnce(ctx context.Context, messageID, site string) error 
 	if err == nil {
 		h.sequence = ack.Sequence
 		h.dispatcher.mu.Lock()
-		h.published, h.site = time.Now(), site
+		h.published, h.site, h.renderer = time.Now(), site, ""
 		h.dispatcher.mu.Unlock()
 	}
 	return err
@@ -323,18 +343,6 @@ func (h *Handle) message(site string) (*nats.Msg, time.Duration, error) {
 		message.Subject = job.Lane.SiteSubject(site)
 	}
 	return message, left, err
-}
-
-// Abandon tells the flights of jobs at other sites to look again when lives says that no renderer of the site lives: the
-// site's queue may be lost with it.
-func (d *Dispatcher) Abandon(lives func(site string) bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, h := range d.open {
-		if h.site != "" && !lives(h.site) {
-			h.lookAgain()
-		}
-	}
 }
 
 // note records the time of an attempt that the queue did not take.
@@ -405,7 +413,7 @@ func (h *Handle) Recall(ctx context.Context) bool {
 // stream is gone. The message has a new id, since the stream may remember the old id without its
 // message. A sibling needs no restoring: its primary is restored.
 func (h *Handle) Restore(ctx context.Context) error {
-	if h.rides() {
+	if renderer := h.handedTo(); h.rides() || renderer != "" && h.dispatcher.fleet.Has(renderer) {
 		return nil
 	}
 	if h.sequence == 0 {

@@ -36,7 +36,7 @@ func start(t testing.TB) (*Dispatcher, *nats.Conn) {
 		t.Cleanup(conn.Close)
 		return conn
 	}
-	d, err := New(t.Context(), "e", connect(), settings.NATS{Replicas: 1}, func(renderjob.Lane) string { return "" }, slog.New(slog.DiscardHandler))
+	d, err := New(t.Context(), "e", connect(), settings.NATS{Replicas: 1}, &renderers{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
