@@ -309,8 +309,11 @@ func (in *Intake) move(msg receipt, d Delivery, m *Moved) {
 	if errors.Is(m.Why, ErrSlow) {
 		d.Job.Lane, d.Job.Slow = renderjob.LaneBulk, true
 	}
-	if in.handBack(msg, d) {
+	switch {
+	case in.handBack(msg, d):
 		m.Tell()
+	case msg.subject == "": // no queue has the job: it goes on here, in its place
+		in.process(msg, d)
 	}
 }
 
