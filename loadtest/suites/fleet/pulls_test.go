@@ -21,7 +21,7 @@ type line struct {
 	job     float64
 }
 
-// pulls returns what each waiting pull adds to NATS' processor time for a job, in milliseconds, and the times that it
+// pulls returns the processor time that each waiting pull adds to a job at NATS, in milliseconds, and the times that it
 // follows from.
 func pulls(b *testing.B) (each float64, all []line) {
 	b.Helper()
@@ -32,8 +32,8 @@ func pulls(b *testing.B) (each float64, all []line) {
 	return max(0, last.job-first.job) / float64(last.waiting-first.waiting), all
 }
 
-// pulled returns NATS' processor time for a job, in milliseconds: one job after another, each of which one of the waiting
-// renderers takes and acknowledges before it pulls again.
+// pulled returns NATS' processor time for a job, in milliseconds: one job after another. One of the waiting renderers takes
+// each job, and acknowledges the job before it pulls again.
 func pulled(b *testing.B, waiting, jobs int) float64 {
 	b.Helper()
 	server := servers.StartNATS(b)
@@ -79,7 +79,7 @@ func pulled(b *testing.B, waiting, jobs int) float64 {
 // busy returns a server's processor time of one of n calls, in milliseconds.
 func busy(b *testing.B, server *servers.NATS, n int, call func() error) float64 {
 	b.Helper()
-	time.Sleep(100 * time.Millisecond) // the server works through what it got before
+	time.Sleep(100 * time.Millisecond) // the server works through earlier messages
 	before, _ := processes.Time(server.PID())
 	for range n {
 		if err := call(); err != nil {

@@ -115,7 +115,7 @@ func greet(b *testing.B, c *servers.Coordinator, name string) *peer {
 	return p
 }
 
-// beat sends what an edge sends every 200 ms, and every second.
+// beat sends the beat of an edge, which is due every 200 ms, and once a second its status.
 func (p *peer) beat(round int) {
 	p.out.Add(lease.AppendBeat)
 	if round%int(time.Second/lease.Beat) == 0 {
