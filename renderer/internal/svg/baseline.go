@@ -53,13 +53,34 @@ func (b baseline) inside() float64 {
 	return raised[b.alignment]
 }
 
+// asDominant returns a text with its alignment-baseline as its dominant-baseline, because librsvg 2.60 reads the former
+// of parts of a text alone.
+func (b baseline) asDominant(t tag) tag {
+	if local(t.name) != "text" || raised[b.dominant] != 0 || raised[b.alignment] == 0 || strings.Contains(t.value("style"), "dominant-baseline") {
+		return t
+	}
+	return t.set("dominant-baseline", cmp.Or(edges[b.alignment], b.alignment))
+}
+
+// edges has the values of alignment-baseline that dominant-baseline names otherwise.
+var edges = map[string]string{"before-edge": "text-before-edge", "after-edge": "text-after-edge"}
+
+// dropShift drops the shift of a group, which its texts do not inherit (SVG 1.1, 10.9.2) but in librsvg.
+func (m *mender) dropShift(t tag, _ *edit) tag {
+	if a, ok := t.get("baseline-shift"); ok {
+		return t.without(a)
+	}
+	return t
+}
+
 // mendBaseline lowers or raises a text as its baseline demands, which librsvg does from 2.60 on: a text by dy, a part of
 // a text by baseline-shift. Browsers read either property of both elements.
 func (m *mender) mendBaseline(t tag, _ *edit) tag {
 	outside := m.baseline()
-	height := outside.of(t).height
+	own := outside.of(t)
+	height := own.height
 	if m.facts.library.Baselines {
-		return t
+		return own.asDominant(t)
 	}
 	if local(t.name) != "text" {
 		height -= outside.height

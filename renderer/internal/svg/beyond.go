@@ -7,7 +7,7 @@ import (
 )
 
 // beyond reports whether an element asks for what librsvg does not draw, and no rewrite replaces: texts on paths, texts
-// of a given length, turned characters, and vertical lines.
+// of a given length, turned characters, vertical lines, and characters that move and keep their kerning.
 func beyond(t tag) bool {
 	mode := t.property("writing-mode")
 	if strings.HasPrefix(mode, "tb") || strings.HasPrefix(mode, "vertical") {
@@ -17,7 +17,7 @@ func beyond(t tag) bool {
 	case "textPath":
 		return true
 	case "text", "tspan":
-		return t.value("textLength") != "" || t.value("rotate") != ""
+		return t.value("textLength") != "" || t.value("rotate") != "" || len(numbers(t.value("dx"))) > 1 || len(numbers(t.value("dy"))) > 1
 	}
 	return false
 }

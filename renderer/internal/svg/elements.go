@@ -69,6 +69,11 @@ func (m *mender) mendStyle(t tag, e *edit) tag {
 	if kind := strings.ToLower(strings.Trim(t.value("type"), space)); kind == "" || strings.HasPrefix(kind, "text/css") || strings.Contains(kind, "&") {
 		return t
 	}
+	return m.hide(t, e)
+}
+
+// hide makes an element a description: browsers do not draw XInclude's elements.
+func (m *mender) hide(t tag, e *edit) tag {
 	e.name = "desc"
 	return t.replaced("desc", "")
 }

@@ -17,7 +17,7 @@ const (
 	maxRadius = 10
 	// maxSteps bounds the primitives in each direction that replace a feMorphology. The radius can then be at most
 	// maxSteps*maxRadius.
-	maxSteps = 8
+	maxSteps = 16
 )
 
 // mendTurbulence bounds the octaves of turbulence, because librsvg spends time on each.
@@ -94,6 +94,9 @@ func (m *mender) splitMorphology(t tag, e *edit) tag {
 	if len(radii) != 2 || min(radii[0], radii[1]) < 0 || !m.inputs.inPixels || m.box().width <= 0 || m.made >= maxMade {
 		return t
 	}
+	if (radii[0] >= m.box().width || radii[1] >= m.box().height) && strings.Trim(t.value("operator"), space) != "dilate" {
+		return m.erase(t, e) // nothing is left
+	}
 	scale := float64(m.facts.Width) / m.box().width
 	across, down := steps(radii[0]*scale), steps(radii[1]*scale)
 	if max(across, down) < 2 {
@@ -122,14 +125,19 @@ func steps(radius float64) int {
 	return int(min(math.Ceil(radius/maxRadius), maxSteps))
 }
 
+// erase replaces a primitive by a transparent colour.
+func (m *mender) erase(t tag, e *edit) tag {
+	e.name = "feFlood"
+	return t.replaced("feFlood", ` flood-opacity="0"`+t.copied("x", "y", "width", "height", "result"))
+}
+
 // mendLighting replaces a lighting without a light by a transparent colour (Filter Effects, 11). librsvg draws no
 // element with such a filter.
 func (m *mender) mendLighting(t tag, e *edit) tag {
 	if !t.empty() {
 		return t
 	}
-	e.name = "feFlood"
-	return t.replaced("feFlood", ` flood-opacity="0"`+t.copied("x", "y", "width", "height", "result"))
+	return m.erase(t, e)
 }
 
 // mendSpot writes out the exponent of a spot light, which is 0 by default in librsvg.

@@ -132,6 +132,9 @@ func TestMend(t *testing.T) {
 		"rules of another language":         {`<style type="text/x-a">a{}</style><style type=" text/css ">a{}</style>`, `<desc>a{}</desc><style type=" text/css ">a{}</style>`},
 		"a pale symbol":                     {`<s:symbol opacity=".5" id="a"><s:g/></s:symbol>`, `<s:symbol  id="a"><s:g opacity=".5"><s:g/></s:g></s:symbol>`},
 		"a large radius":                    {`<svg viewBox="0 0 200 9"><filter><feMorphology in="SourceAlpha" radius="10 5" result="a"/></filter></svg>`, `<svg viewBox="0 0 200 9"><filter><feMorphology in="SourceAlpha" radius="5 0" result="thumbmill-step1"/><feMorphology in="thumbmill-step1" radius="5 0" result="thumbmill-step2"/><feMorphology in="thumbmill-step2" radius="0 5" result="a"/></filter></svg>`},
+		"a radius that leaves nothing":      {`<svg viewBox="0 0 200 9"><filter><feMorphology radius="9" result="a"/></filter></svg>`, `<svg viewBox="0 0 200 9"><filter><feFlood flood-opacity="0" result="a"/></filter></svg>`},
+		"a shifted group":                   {`<g baseline-shift="super"><tspan baseline-shift="super"/></g>`, `<g ><tspan baseline-shift="super"/></g>`},
+		"an inclusion":                      {`<svg><xi:include href="a"><xi:fallback/></xi:include></svg>`, `<svg><xi:desc><xi:fallback/></xi:desc></svg>`},
 		"a small radius":                    {`<svg viewBox="0 0 200 9"><filter><feMorphology radius="5"/></filter></svg>`, ""},
 		"a radius of a box":                 {`<svg viewBox="0 0 2 9"><filter primitiveUnits="objectBoundingBox"><feMorphology radius="5"/></filter></svg>`, ""},
 		"a text in a group":                 {`<g dominant-baseline="hanging"><text>a</text></g>`, `<g dominant-baseline="hanging"><text dy="0.76em">a</text></g>`},
@@ -190,9 +193,13 @@ func TestSurvey(t *testing.T) {
 }
 
 func TestNewLibrariesMoveTextsThemselves(t *testing.T) {
-	f, err := Survey(strings.NewReader(`<text dominant-baseline="middle"/>`), Library{Baselines: true}, "")
+	f, err := Survey(strings.NewReader(`<text dominant-baseline="middle"><tspan alignment-baseline="hanging"/></text>`), Library{Baselines: true}, "")
 	if err != nil || f.Flawed {
 		t.Errorf("%+v, %v", f, err)
+	}
+	var out bytes.Buffer
+	if err := Mend(&out, strings.NewReader(`<text alignment-baseline="before-edge"/>`), f); err != nil || out.String() != `<text dominant-baseline="text-before-edge" alignment-baseline="before-edge"/>` {
+		t.Errorf("%s, %v", out.String(), err)
 	}
 }
 
@@ -242,6 +249,8 @@ func TestBeyond(t *testing.T) {
 	for text, want := range map[string]bool{
 		`<svg><text>a</text></svg>`:                                false,
 		`<svg><text><textPath href="#a">a</textPath></text></svg>`: true,
+		`<svg><text x="1 2" dy="1">a</text></svg>`:                 false,
+		`<svg><text dx="1 2">a</text></svg>`:                       true,
 		`<svg><text textLength="9">a</text></svg>`:                 true,
 		`<svg><text><s:tspan rotate="9">a</s:tspan></text></svg>`:  true,
 		`<svg><g style="writing-mode: vertical-rl"/></svg>`:        true,
