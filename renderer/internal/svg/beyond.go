@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// beyond reports whether an element asks for what librsvg does not draw, and no rewrite replaces: texts on paths, texts
+// beyond reports whether an element has a feature that librsvg lacks, and that no rewrite replaces: texts on paths, texts
 // of a given length, turned characters, vertical lines, and characters that move and keep their kerning.
 func beyond(t tag) bool {
 	mode := t.property("writing-mode")

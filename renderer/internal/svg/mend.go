@@ -22,7 +22,7 @@ func Mend(out io.Writer, in io.Reader, f Facts) error {
 type rewrite func(m *mender, t tag, e *edit) tag
 
 // rewrites has the changes by the name of the element, without a prefix; those of "" are for all elements. Each
-// function names what librsvg does.
+// function names the flaw of librsvg.
 var rewrites = map[string][]rewrite{
 	"":                   {(*mender).dropInputs, (*mender).mendValues, (*mender).mendOrigin},
 	"feDiffuseLighting":  {(*mender).mendLighting},

@@ -17,7 +17,7 @@ type Facts struct {
 	Styled bool
 	// Flawed says that Mend can change the text.
 	Flawed bool
-	// Beyond says that the drawing asks for what librsvg does not draw, whatever Mend changes.
+	// Beyond says that the drawing has a feature that librsvg lacks, also after Mend.
 	Beyond bool
 	// Width is the width in pixels that the caller of Mend draws at, or 0 if it is not known.
 	Width   int

@@ -8,8 +8,8 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/svg"
 )
 
-// drawnByResvg draws with resvg what librsvg does not draw, and reports whether it did. If not, the output is as
-// before. resvg is not the usual program, because it reads all fonts for each drawing, and because Wikimedia's
+// drawnByResvg draws a drawing that librsvg cannot draw with resvg, and reports whether resvg drew it. If not, the
+// output is empty. resvg is not the usual program, because it reads all fonts for each drawing, and because Wikimedia's
 // thumbnails are librsvg's.
 func (t *task) drawnByResvg(facts svg.Facts, box svgBox) bool {
 	if !facts.Beyond || t.box.paths["resvg"] == "" || box.keep || t.rewind() != nil {
@@ -30,7 +30,7 @@ func (t *task) drawnByResvg(facts svg.Facts, box svgBox) bool {
 	if err := t.runProgram(c); err == nil && t.hasSides(box) {
 		return true
 	}
-	_ = t.clearOut() // librsvg writes over what is left
+	_ = t.clearOut() // librsvg writes over the rest
 	return false
 }
 

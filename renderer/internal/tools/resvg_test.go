@@ -43,7 +43,7 @@ func TestResvgDrawsTextsOnPaths(t *testing.T) {
 	}
 }
 
-// resvg reads UTF-8 alone; librsvg draws what it can of other drawings.
+// resvg reads UTF-8 alone; librsvg reads other encodings.
 func TestLibrsvgDrawsWhatResvgRefuses(t *testing.T) {
 	latin := "<?xml version=\"1.0\" encoding=\"iso-8859-1\"?><svg xmlns=\"http://www.w3.org/2000/svg\" width=\"2\" height=\"1\">" +
 		"<rect width=\"2\" height=\"1\" fill=\"red\"/><text rotate=\"5\">\xe4</text></svg>"

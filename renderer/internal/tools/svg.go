@@ -81,7 +81,7 @@ func mended(original *os.File, facts svg.Facts) (text io.Reader, end func()) {
 	return piped(func(out io.Writer) error { return svg.Mend(out, original, facts) })
 }
 
-// piped returns what write writes. The caller must call end after its last read.
+// piped returns the text that write writes. The caller must call end after its last read.
 func piped(write func(io.Writer) error) (text io.Reader, end func()) {
 	r, w := io.Pipe()
 	done := make(chan struct{})
