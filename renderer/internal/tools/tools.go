@@ -73,10 +73,10 @@ type entry struct {
 
 // table returns the tools. The programs are in these packages of Debian: librsvg2-bin,
 // poppler-utils, djvulibre-bin, imagemagick, ffmpeg, gifsicle,
-// libjpeg-turbo-progs, libjxl-tools, libopenjp2-tools, libtiff-tools, mupdf-tools, optipng, libavif-bin.
+// libjpeg-turbo-progs, libjxl-tools, libopenjp2-tools, libtiff-tools, mupdf-tools, resvg, optipng, libavif-bin.
 func table() []entry {
 	return []entry{
-		{Draw, string(thumbnail.TypeSVG), []string{"rsvg-convert"}, expanded(drawSVG), nil},
+		{Draw, string(thumbnail.TypeSVG), []string{"rsvg-convert"}, expanded(drawSVG), []string{"resvg"}},
 		{Draw, string(thumbnail.TypePDF), []string{"pdfinfo", "pdftoppm"}, drawPDF, []string{"pdffonts", "mutool"}},
 		{Draw, string(thumbnail.TypeDjVu), []string{"djvused", "ddjvu"}, drawDjVu, nil},
 		{Draw, string(thumbnail.TypeXCF), nil, drawXCF, nil},
