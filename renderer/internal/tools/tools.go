@@ -82,7 +82,7 @@ func table() []entry {
 		{Draw, string(thumbnail.TypeXCF), nil, drawXCF, nil},
 		{Draw, string(thumbnail.TypeBMP), nil, drawBMP, nil},
 		{Draw, string(thumbnail.TypeICO), []string{imageMagick}, drawBitmap, nil},
-		{Draw, string(thumbnail.TypePSD), []string{imageMagick}, drawBitmap, nil},
+		{Draw, string(thumbnail.TypePSD), []string{imageMagick}, drawPSD, nil},
 		{Draw, string(thumbnail.TypeTGA), nil, drawTGA, nil},
 		{Draw, string(thumbnail.TypePNM), []string{imageMagick}, drawBitmap, nil},
 		{Draw, string(thumbnail.TypePNG), []string{imageMagick}, drawPNG, nil},
