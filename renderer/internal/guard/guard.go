@@ -62,8 +62,7 @@ type Header struct {
 	ByTool bool `json:"by_tool,omitempty"`
 	Pages  int  `json:"pages,omitempty"`  // a TIFF's pages; 1 for all other types
 	Frames int  `json:"frames,omitempty"` // an animation's frames, at most maxFrames; 1 for all other types
-	Inks   bool `json:"inks,omitempty"`   // a PSD has CMYK colours
-	Mode   int  `json:"mode,omitempty"`   // of a PSD's colours, by its number in the file
+	Inks   bool `json:"inks,omitempty"`   // a PSD or a JPEG XL has CMYK colours
 	Part   int  `json:"part,omitempty"`   // an ICO's picture to draw, from 0 on
 	// Beyond means that a frame of a GIF reaches beyond the screen.
 	Beyond bool `json:"beyond,omitempty"`

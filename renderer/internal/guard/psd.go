@@ -31,7 +31,7 @@ func readPSD(r *io.SectionReader) (Header, error) {
 	}
 	large := binary.BigEndian.Uint16(b[4:]) == 2
 	return Header{
-		Type: thumbnail.TypePSD, Whole: true, Alpha: channels > colours && psdTransparent(r, large), Inks: mode == psdInks, Indexed: mode == 2, Mode: int(mode),
+		Type: thumbnail.TypePSD, Whole: true, Alpha: channels > colours && psdTransparent(r, large), Inks: mode == psdInks, Indexed: mode == 2,
 		Width: side(binary.BigEndian.Uint32(b[18:])), Height: side(binary.BigEndian.Uint32(b[14:])),
 	}, nil
 }

@@ -143,7 +143,9 @@ func (t *tiff) directory(at int64) (p page, next int64, err error) {
 			p.extra = t.values(field, maxExtra)
 		case tagSamples:
 			p.samples = t.value(field)
-		case tagBits, tagFormat, tagCompression, tagPhotometric, tagPlanar, tagTileWidth:
+		case tagCompression, tagPhotometric, tagPlanar, tagTileWidth:
+			p.note(t.order.Uint16(field), []int{t.value(field)})
+		case tagBits, tagFormat: // one for each sample
 			p.note(t.order.Uint16(field), t.values(field, 1))
 		}
 	}

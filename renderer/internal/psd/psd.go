@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
@@ -88,11 +89,6 @@ func sizeOf(large bool) int64 {
 	return 4
 }
 
-// Drawn reports whether the package draws files of a mode.
-func Drawn(mode int) bool {
-	return mode == bits || mode == grey || mode == indexed || mode == rgb || mode == duotone
-}
-
 func (p *Picture) check(maxPixels int64) error {
 	known := p.depth == 8 || p.mode == bits && p.depth == 1 || p.mode != bits && p.mode != indexed && (p.depth == 16 || p.depth == 32)
 	switch {
@@ -100,7 +96,7 @@ func (p *Picture) check(maxPixels int64) error {
 		return fault.New(fault.Undecodable, "the Photoshop file declares %d × %d pixels; both sides must have at least 1 pixel", p.Width, p.Height)
 	case int64(p.Width)*int64(p.Height) > maxPixels:
 		return fault.New(fault.TooLarge, "the original has %d × %d pixels; at most %d pixels are allowed", p.Width, p.Height, maxPixels)
-	case !Drawn(p.mode) || !known:
+	case !slices.Contains([]int{bits, grey, indexed, rgb, duotone}, p.mode) || !known:
 		return fault.New(fault.Unsupported, "Photoshop files of the colour mode %d with %d bits per sample are not drawn", p.mode, p.depth)
 	case p.channels < p.colours() || p.channels > maxChannels:
 		return fault.New(fault.Undecodable, "the Photoshop file has %d channels; its colours have %d, and at most %d are allowed", p.channels, p.colours(), maxChannels)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -60,9 +61,12 @@ func (t *task) convert(args ...string) error {
 // drawTIFF draws a page of a TIFF whose samples libvips does not read. ImageMagick mistakes the luma
 // of subsampled colours for green, so libtiff's own program expands them first.
 func drawTIFF(t *task) error {
-	from := named
+	from, turn := named, "-auto-orient"
+	if t.request.Spec.AsStored {
+		turn = ""
+	}
 	if t.request.Header.Expand {
-		from = expandedTIFF
+		from, turn = expandedTIFF, t.turnOfExpanded()
 		args := []string{"-c", "none", named, from}
 		if !t.request.Header.Alpha {
 			args = append([]string{"-n"}, args...) // without the fourth sample
@@ -73,10 +77,22 @@ func drawTIFF(t *task) error {
 	}
 	page := max(0, min(t.request.Spec.Page, t.request.Header.Pages)-1)
 	args := []string{"tiff:" + from + "[" + strconv.Itoa(page) + "]"}
-	if !t.request.Spec.AsStored {
-		args = append(args, "-auto-orient")
+	return t.convert(append(args, strings.Fields(turn)...)...)
+}
+
+// turnOfExpanded returns ImageMagick's option that turns a picture of tiff2rgba upright, or back to how it is stored.
+// The program has mirrored the picture already, as if orientations 5 to 8 were 1 to 4.
+func (t *task) turnOfExpanded() string {
+	stored := [...]string{2: "-flop", 3: "-rotate 180", 4: "-flip", 6: "-flop", 7: "-rotate 180", 8: "-flip"}
+	upright := [...]string{5: "-transpose", 6: "-transverse", 7: "-transpose", 8: "-transverse"}
+	o := t.request.Header.Orientation
+	switch {
+	case t.request.Spec.AsStored && o < len(stored):
+		return stored[o]
+	case !t.request.Spec.AsStored && o < len(upright):
+		return upright[o]
 	}
-	return t.convert(args...)
+	return ""
 }
 
 // expandedTIFF is the file with the expanded TIFF of red, green and blue, in the folder where tools write.

@@ -11,15 +11,14 @@ import (
 
 // drawPSD draws the composed picture. ImageMagick draws it in the colours that package psd does not draw: inks and Lab.
 func drawPSD(t *task) error {
-	h := t.request.Header
-	if !psd.Drawn(h.Mode) {
-		return t.drawInks()
-	}
 	info, err := t.request.Original.Stat()
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "cannot read the original from the renderer's disk")
 	}
-	p, err := psd.Open(t.request.Original, info.Size(), t.request.MaxPixels, h.Alpha)
+	p, err := psd.Open(t.request.Original, info.Size(), t.request.MaxPixels, t.request.Header.Alpha)
+	if fault.Is(err, fault.Unsupported) {
+		return t.drawInks()
+	}
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func table() []entry {
 		{Draw, string(thumbnail.TypeHEIC), []string{"ffprobe", "ffmpeg"}, drawSequence, nil},
 		{Draw, string(thumbnail.TypeJP2), []string{"opj_decompress"}, drawJP2, nil},
 		{Draw, string(thumbnail.TypeSTL), nil, drawSTL, nil},
-		{Draw, string(thumbnail.TypeJXL), []string{"djxl"}, drawJXL, nil},
+		{Draw, string(thumbnail.TypeJXL), []string{"djxl"}, drawJXL, []string{imageMagick}},
 		{Letter, string(thumbnail.StepText), nil, drawText, nil},
 		{Find, Faces, []string{facesProgram}, findFaces, nil},
 		{Animate, string(thumbnail.TypeGIF), []string{"gifsicle"}, animateGIF, nil},
