@@ -32,7 +32,7 @@ func (s *several) register(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&s.tls, "servers-tls", nil, "CERTIFICATE,KEY,CA: PEM files on the NATS servers that encrypt connections between sites, with --sites")
 }
 
-// sites returns the sites that the flags name, or nil for those of the last call.
+// sites returns the sites that the flags name, or nil for the sites of the last call.
 func (s *several) sites(given bool) (*credentials.Sites, error) {
 	if !given {
 		return nil, nil //nolint:nilnil // as the comment says
