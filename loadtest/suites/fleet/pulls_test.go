@@ -21,8 +21,7 @@ type line struct {
 	job     float64
 }
 
-// pulls returns what each waiting pull adds to NATS' processor time for a job, in milliseconds, and the times that it
-// follows from.
+// pulls returns the processor time that each waiting pull adds to a job at NATS, in milliseconds, and the measured times.
 func pulls(b *testing.B) (each float64, all []line) {
 	b.Helper()
 	for _, n := range []int{1, 100, 1250} {
@@ -32,8 +31,8 @@ func pulls(b *testing.B) (each float64, all []line) {
 	return max(0, last.job-first.job) / float64(last.waiting-first.waiting), all
 }
 
-// pulled returns NATS' processor time for a job, in milliseconds: one job after another, each of which one of the waiting
-// renderers takes and acknowledges before it pulls again.
+// pulled returns NATS' processor time for a job, in milliseconds. Jobs come one after another; a waiting renderer takes and
+// acknowledges each before it pulls again.
 func pulled(b *testing.B, waiting, jobs int) float64 {
 	b.Helper()
 	server := servers.StartNATS(b)
@@ -79,7 +78,7 @@ func pulled(b *testing.B, waiting, jobs int) float64 {
 // busy returns a server's processor time of one of n calls, in milliseconds.
 func busy(b *testing.B, server *servers.NATS, n int, call func() error) float64 {
 	b.Helper()
-	time.Sleep(100 * time.Millisecond) // the server works through what it got before
+	time.Sleep(100 * time.Millisecond) // the server works through earlier messages
 	before, _ := processes.Time(server.PID())
 	for range n {
 		if err := call(); err != nil {
@@ -98,5 +97,16 @@ func printWaiting(all []line) {
 	fmt.Print("\n| pulls that wait at NATS | NATS for a job, ms |\n|---|---|\n")
 	for _, l := range all {
 		fmt.Printf("| %d | %.3f |\n", l.waiting, l.job)
+	}
+}
+
+// BenchmarkPulls reports NATS' processor time for a job while pulls wait.
+func BenchmarkPulls(b *testing.B) {
+	for b.Loop() {
+		_, all := pulls(b)
+		for _, l := range all {
+			b.ReportMetric(l.job, fmt.Sprintf("ms/job-of-%d", l.waiting))
+		}
+		b.ReportMetric(0, "ns/op")
 	}
 }

@@ -115,7 +115,7 @@ func greet(b *testing.B, c *servers.Coordinator, name string) *peer {
 	return p
 }
 
-// beat sends what an edge sends every 200 ms, and every second.
+// beat sends an edge's beat, and its status once a second.
 func (p *peer) beat(round int) {
 	p.out.Add(lease.AppendBeat)
 	if round%int(time.Second/lease.Beat) == 0 {

@@ -34,8 +34,8 @@ type Costs struct {
 	// second, for its beats and its status.
 	NATSWatch       float64 `json:"nats_watch_ms"`
 	CoordinatorEdge float64 `json:"coordinator_edge_ms"`
-	// NATSRenderer is the cost of an idle renderer in a second, for its pulls. NATSWaiting is what each waiting pull adds
-	// to a miss: NATS walks through all pulls of a lane that wait.
+	// NATSRenderer is the cost of an idle renderer in a second, for its pulls. NATSWaiting is the cost that each waiting pull
+	// adds to a miss: NATS walks through all pulls of a lane that wait.
 	NATSRenderer float64 `json:"nats_renderer_ms"`
 	NATSWaiting  float64 `json:"nats_waiting_ms"`
 	// EdgeSecond is the cost of an idle edge in a second, with one coordinator.
