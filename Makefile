@@ -107,6 +107,7 @@ fuzz: build-deps ## run each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzNative -fuzztime 30s ./coordinator
 	go test -run '^$$' -fuzz FuzzInspect -fuzztime 30s ./renderer/internal/guard
 	go test -run '^$$' -fuzz FuzzMarkTransparent -fuzztime 30s ./renderer/internal/vips
+	go test -run '^$$' -fuzz FuzzUnpack -fuzztime 30s ./renderer/internal/vips
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime 30s ./renderer/internal/jpeg
 	go test -run '^$$' -fuzz FuzzMetadata -fuzztime 30s ./renderer/internal/metadata
 	go test -run '^$$' -fuzz FuzzProfile -fuzztime 30s ./renderer/internal/colour
@@ -161,10 +162,10 @@ bench-fleet: deps ## measure each role's costs in a large fleet, heartbeats, lea
 bench-gallery: deps ## compare a gallery page of sixty new files with MediaWiki's own thumb.php, and with imgproxy if it is installed
 	THUMBMILL_WIKI=1 go test -count=1 -timeout 30m -v -run TestAGallery ./loadtest/suites/mediawiki
 
-# SCENARIO is a name such as mix, progressive, sizes, png-png or jpg-avif. Without it, all scenarios
-# run, for an hour.
-bench-peers: deps ## compare thumbnails, processor time and memory with the installed ones of imgproxy, imagor and Thumbor
-	go test -timeout 120m -run '^$$' -bench 'BenchmarkPeers/^$(SCENARIO)' -benchtime 1x ./loadtest/suites/peers
+# SCENARIO is a name such as mix, progressive, sizes, png-png or jpg-avif, and requests more than in a run of all, which
+# takes 20 minutes. Names only: png-avif, webp-avif, avif-webp, png-jpg, webp-jpg.
+bench-peers: deps ## compare thumbnails, processor time and memory with the installed ones of imgproxy, imagor and Thumbor; print all bounds
+	SCENARIO=$(SCENARIO) go test -timeout 60m -run '^$$' -bench 'BenchmarkPeers/^$(SCENARIO)' -benchtime 1x ./loadtest/suites/peers
 
 # THUMBMILL names a program to measure instead of this tree's, OLDER names a program to compare it
 # with, MISSES is the number of misses in a round.

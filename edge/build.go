@@ -119,19 +119,16 @@ func (e *Edge) connect(open.Stores) (err error) {
 		c.Log.Info("reconnect to NATS")
 		e.dispatcher.Reconnected()
 	})
-	e.watchSites()
+	e.tendJobs()
 	return e.fleet.Listen(e.conn, e.steer)
 }
 
-// watchSites looks every second for jobs at sites whose renderers are gone.
-func (e *Edge) watchSites() {
-	if len(e.config.Settings.NATS.Overflow) == 0 {
-		return
-	}
+// tendJobs looks every second for jobs whose renderers are gone.
+func (e *Edge) tendJobs() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var loop sync.WaitGroup
 	loop.Go(func() {
-		periodic.Do(ctx, renderjob.HeartbeatEvery, func(context.Context) { e.dispatcher.Abandon() })
+		periodic.Do(ctx, renderjob.HeartbeatEvery, e.dispatcher.Tend)
 	})
 	e.add(service.Deferred(func() { cancel(); loop.Wait() }))
 }

@@ -62,7 +62,7 @@ func crossing(uploads string) []string {
 // edgeSays returns the subjects that edges publish: jobs, directives and purges. Edges also make
 // the stream.
 func edgeSays() []string {
-	all := []string{renderjob.AllEdges, renderjob.ControlSubject("*"), renderjob.Lane("*").SiteSubject("*")}
+	all := []string{renderjob.AllEdges, renderjob.ControlSubject("*"), renderjob.HandOverSubject("*"), renderjob.Lane("*").SiteSubject("*")}
 	for _, lane := range renderjob.Lanes() {
 		all = append(all, lane.Subject())
 	}

@@ -1,5 +1,7 @@
 // Package dispatch publishes jobs and receives their results.
 //
+// While the queue takes no jobs, it gives them to renderers with free slots (direct.go).
+//
 // It publishes a job until JetStream acknowledges the job. All attempts have the same message id,
 // so a lost acknowledgement does no harm. Results come over core NATS to this edge's own subject,
 // and may be lost. After each reconnect, a flight that waits for a result therefore looks into the
@@ -35,13 +37,25 @@ const (
 	resultBacklog = 6 // results of two deliveries
 )
 
+// Fleet knows the living renderers. Its methods must not call the dispatcher.
+type Fleet interface {
+	// Choose returns the site whose queue gets the next job of a lane, or "" for the edge's own.
+	Choose(renderjob.Lane) (site string)
+	// Lives reports whether a renderer of a site lives.
+	Lives(site string) bool
+	// Free returns the names of at most so many renderers of this site with a free slot.
+	Free(most int) []string
+	// Has reports whether a renderer of this site lives.
+	Has(renderer string) bool
+}
+
 // Dispatcher publishes jobs for one edge. Its methods are safe for concurrent use.
 type Dispatcher struct {
 	edge     string
 	conn     *nats.Conn
 	js       jetstream.JetStream
 	settings settings.NATS
-	sites    Sites
+	fleet    Fleet
 	log      *slog.Logger
 	breaker  *gobreaker.CircuitBreaker[*jetstream.PubAck]
 	sub      *nats.Subscription
@@ -50,16 +64,17 @@ type Dispatcher struct {
 	open    map[string]*Handle
 	line    line
 	stalled stall
+	missing missing
 }
 
 // New returns a dispatcher that receives the results of the edge's jobs. It creates the stream if
 // the stream is missing.
-func New(ctx context.Context, edge string, conn *nats.Conn, s settings.NATS, sites Sites, log *slog.Logger) (*Dispatcher, error) {
+func New(ctx context.Context, edge string, conn *nats.Conn, s settings.NATS, fleet Fleet, log *slog.Logger) (*Dispatcher, error) {
 	js, err := jetstream.New(conn)
 	if err != nil {
 		return nil, err
 	}
-	d := &Dispatcher{edge: edge, conn: conn, js: js, settings: s, sites: sites, log: log, open: map[string]*Handle{}, line: line{}}
+	d := &Dispatcher{edge: edge, conn: conn, js: js, settings: s, fleet: fleet, log: log, open: map[string]*Handle{}, line: line{}}
 	d.breaker = breaker.New[*jetstream.PubAck](gobreaker.Settings{
 		Name: "queue", Timeout: time.Second, ReadyToTrip: breaker.Consecutive(5),
 		IsSuccessful: func(err error) bool { return err == nil || queue.IsFull(err) || errors.Is(err, context.Canceled) },
@@ -178,6 +193,7 @@ type Handle struct {
 	siblings          []*Handle // rendered with this job, or held for it
 	published         time.Time
 	site              string // whose queue has the job; "" = this edge's
+	renderer          string // that got the job without the queue; "" = the queue has it
 }
 
 func (d *Dispatcher) newHandle(job renderjob.Job, deadline time.Time) *Handle {
@@ -245,12 +261,12 @@ func (h *Handle) Close() {
 	d.part(h)
 }
 
-// publish tries until the queue acknowledges the job, the lane is full, or deadline.Publish is
+// publish tries until the queue acknowledges the job, a renderer takes it, the lane is full, or deadline.Publish is
 // over. Its errors are faults: LaneFull, Unavailable.
 func (h *Handle) publish(ctx context.Context, messageID string) error {
 	ctx, cancel := context.WithTimeout(ctx, deadline.Publish)
 	defer cancel()
-	for site := h.dispatcher.sites.Choose(h.job.Lane); ; site = "" {
+	for site := h.dispatcher.fleet.Choose(h.job.Lane); ; site = "" {
 		err := h.publishOnce(ctx, messageID, site)
 		if err == nil {
 			return nil
@@ -262,7 +278,11 @@ func (h *Handle) publish(ctx context.Context, messageID string) error {
 		if queue.IsFull(err) {
 			return full(h.job.Lane, err)
 		}
-		if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		h.dispatcher.missing.note(err)
+		if ctx.Err() == nil && h.hand() {
+			return nil
+		}
+		if h.dispatcher.missing.noted.Swap(false) {
 			h.dispatcher.ensure(ctx)
 		}
 		if periodic.Sleep(ctx, retryPause) != nil {
@@ -307,7 +327,7 @@ func (h *Handle) publishOnce(ctx context.Context, messageID, site string) error 
 	if err == nil {
 		h.sequence = ack.Sequence
 		h.dispatcher.mu.Lock()
-		h.published = time.Now()
+		h.published, h.renderer = time.Now(), ""
 		h.dispatcher.mu.Unlock()
 	}
 	return err
@@ -404,7 +424,7 @@ func (d *Dispatcher) delete(ctx context.Context, job string, sequence uint64) {
 // message. A sibling needs no restoring: its primary is restored. A job whose site has no renderers moves to
 // another site; a job at another site that lives stays there.
 func (h *Handle) Restore(ctx context.Context) error {
-	if h.rides() {
+	if renderer := h.handedTo(); h.rides() || renderer != "" && h.dispatcher.fleet.Has(renderer) {
 		return nil
 	}
 	if h.sequence == 0 {

@@ -27,10 +27,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start returns a dispatcher of the only site and a second connection, both on a real server.
 func start(t testing.TB) (*Dispatcher, *nats.Conn) {
 	t.Helper()
-	return startWith(t, settings.NATS{Replicas: 1}, &world{})
+	return startWith(t, settings.NATS{Replicas: 1}, &world{living: []string{""}})
 }
 
-func startWith(t testing.TB, s settings.NATS, sites Sites) (*Dispatcher, *nats.Conn) {
+func startWith(t testing.TB, s settings.NATS, fleet Fleet) (*Dispatcher, *nats.Conn) {
 	t.Helper()
 	ns := servers.StartNATS(t)
 	connect := func() *nats.Conn {
@@ -41,7 +41,7 @@ func startWith(t testing.TB, s settings.NATS, sites Sites) (*Dispatcher, *nats.C
 		t.Cleanup(conn.Close)
 		return conn
 	}
-	d, err := New(t.Context(), "e", connect(), s, sites, slog.New(slog.DiscardHandler))
+	d, err := New(t.Context(), "e", connect(), s, fleet, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,35 +10,15 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// Sites are the sites whose queues take jobs. Their methods must not call the dispatcher.
-type Sites interface {
-	// Choose returns the site whose queue gets the next job of a lane, or "" for the edge's own.
-	Choose(renderjob.Lane) (site string)
-	// Lives reports whether a renderer of a site lives.
-	Lives(site string) bool
-}
-
-// Abandon tells the flights of published jobs to look again if their sites have no renderers: Restore then moves the jobs.
-// The caller calls it again and again.
-func (d *Dispatcher) Abandon() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, h := range d.open {
-		if !h.published.IsZero() && h.isLost() {
-			h.lookAgain()
-		}
-	}
-}
-
 // isLost reports whether no renderer of the site that has the job lives, while another site could take the job. The caller
 // holds the mutex.
 func (h *Handle) isLost() bool {
 	d := h.dispatcher
 	if h.site != "" {
-		return !d.sites.Lives(h.site)
+		return !d.fleet.Lives(h.site)
 	}
-	stays := h.job.Lane == renderjob.LaneBulk || d.sites.Lives(d.settings.Site)
-	return !stays && slices.ContainsFunc(d.settings.Overflow, d.sites.Lives)
+	stays := h.job.Lane == renderjob.LaneBulk || d.fleet.Lives(d.settings.Site)
+	return !stays && slices.ContainsFunc(d.settings.Overflow, d.fleet.Lives)
 }
 
 // place returns the site that has the job, or "" for this edge's, and reports whether the job is lost there.
@@ -68,7 +48,7 @@ func (h *Handle) move(ctx context.Context, lost string) error {
 		d.log.Info("publish a job again that a lost site has", "job", h.job.ID, "site", lost)
 		return h.publish(ctx, id)
 	}
-	site, before := d.sites.Choose(h.job.Lane), h.sequence
+	site, before := d.fleet.Choose(h.job.Lane), h.sequence
 	if site == "" {
 		return nil
 	}

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -11,14 +12,31 @@ import (
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
-// world is sites as the edge knows them. It is for one goroutine, except while nothing changes it.
+// world is the sites and renderers that an edge knows. It is for one goroutine, except while nothing changes it.
 type world struct {
-	chosen string // "" = the edge's own site
-	living []string
+	chosen string   // "" = the edge's own site
+	living []string // sites
+
+	mu        sync.Mutex
+	renderers []string // all have a free slot
 }
 
 func (w *world) Choose(renderjob.Lane) string { return w.chosen }
 func (w *world) Lives(site string) bool       { return slices.Contains(w.living, site) }
+func (w *world) Has(renderer string) bool     { return slices.Contains(w.Free(99), renderer) }
+
+func (w *world) Free(most int) []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.renderers[:min(most, len(w.renderers))])
+}
+
+// set changes the living renderers of the edge's own site.
+func (w *world) set(renderers ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.renderers = renderers
+}
 
 // A job moves when its site has no renderers: from the edge's own site to another, and back. Renderers at a site that the
 // job left do not begin it. A job at a living site stays there.
@@ -54,7 +72,7 @@ func TestAJobMovesBetweenSites(t *testing.T) {
 		{"the other site is lost", "", []string{"a"}, true, 1, 1, "a"},
 	} {
 		w.chosen, w.living = c.chosen, c.living
-		d.Abandon()
+		d.Tend(ctx)
 		looks := len(h.Reconnected()) > 0
 		if looks {
 			<-h.Reconnected()
@@ -98,7 +116,7 @@ func TestABulkJobStays(t *testing.T) {
 	}
 	defer h.Close()
 	w.chosen, w.living = "b", []string{"b"}
-	d.Abandon()
+	d.Tend(within(t))
 	if len(h.Reconnected()) > 0 {
 		t.Error("the flight is told to look again")
 	}

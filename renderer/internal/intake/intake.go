@@ -62,6 +62,7 @@ type Delivery struct {
 	Deliveries int           // the deliveries over all renderers, with this one
 	Age        time.Duration // the time from publishing to delivery, by the server's clock
 	Arrived    time.Time     // the time of delivery, by this host's clock
+	Behind     uint64        // the jobs that waited behind it in its lane
 	Place      *Place        // the job's place in the room; nil for a job that has none, such as a sibling
 }
 
@@ -267,7 +268,8 @@ func (in *Intake) readDelivery(msg *nats.Msg) (d Delivery, more bool, err error)
 	if err != nil {
 		return d, false, err
 	}
-	more = meta.NumPending > 0
+	d.Behind = meta.NumPending
+	more = d.Behind > 0
 	if d.Job, err = renderjob.ReadJob(msg.Header, msg.Data); err != nil {
 		return d, more, err
 	}
@@ -309,8 +311,11 @@ func (in *Intake) move(msg receipt, d Delivery, m *Moved) {
 	if errors.Is(m.Why, ErrSlow) {
 		d.Job.Lane, d.Job.Slow = renderjob.LaneBulk, true
 	}
-	if in.handBack(msg, d) {
+	switch {
+	case in.handBack(msg, d):
 		m.Tell()
+	case msg.subject == "": // no queue has the job: it goes on here, in its place
+		in.process(msg, d)
 	}
 }
 

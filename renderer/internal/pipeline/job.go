@@ -13,6 +13,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/renderer/internal/source"
+	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/cost"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/lanes"
@@ -118,7 +119,7 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 		return err
 	}
 	j.bytes, j.blame = original.Size, func(err error) error { return blameChange(original, err) }
-	source := engine.Source{Header: header, File: original.File, Named: original.Named, Yields: j.yields()}
+	source := engine.Source{Header: header, File: original.File, Named: original.Named, Yields: j.yields(), Effort: j.effort()}
 	image, err := j.render(ctx, drain, source, overlays, original.Version)
 	freed := err == nil && j.delivery.Place.Store()
 	j.finishing.Wait() // after this job's last answer, the edge releases all siblings without an answer
@@ -142,6 +143,20 @@ func (j *job) deliver(ctx context.Context, image []byte, version string, freed b
 
 // yields reports whether renders of other jobs come first.
 func (j *job) yields() bool { return j.job.Slow || j.job.Lane == renderjob.LaneBulk }
+
+// longLine is how many jobs for each slot wait in a lane when encoders make haste.
+const longLine = 8
+
+// effort returns more effort for a job in advance, which no client waits for, and less while many jobs wait.
+func (j *job) effort() worker.Effort {
+	switch {
+	case j.job.Lane == renderjob.LaneBulk && !j.job.Slow:
+		return worker.Patient
+	case j.delivery.Behind >= uint64(longLine*cap(j.slots.taken)):
+		return worker.Hasty
+	}
+	return worker.Usual
+}
 
 // isMisplaced reports whether the headers show a long render in a lane for short renders.
 func (j *job) isMisplaced(header guard.Header, overlays []engine.Source) bool {
