@@ -35,7 +35,7 @@ func BenchmarkFleet(b *testing.B) {
 	c.EdgeHit = s.hits(20_000)
 	s.endRenderers()
 	c.EdgeHeartbeat, c.CoordinatorReport, c.EdgeSecond = s.beats()
-	c.CoordinatorEdge = idleEdges(b)
+	c.CoordinatorEdge, c.Store = idleEdges(b), storing(b)
 	c.NATSHeartbeat, c.NATSWatch = heartbeats(b, s.queue), looks(b, s.queue)
 	var waiting []line
 	c.NATSWaiting, waiting = pulls(b)
@@ -102,6 +102,7 @@ func printTables(rows []row, c costs.Costs) {
 		fmt.Printf("| %d | %.1f | %.2f | %.2f | %.2f | %.2f | %.2f | %.1f | %d | %.2f |\n",
 			r.renderers, r.rate, r.edge, r.coordinator, r.nats, r.renderer, r.edge+r.coordinator+r.nats+r.renderer, r.kilobytes, r.sockets, milliseconds(r.idle.nats)/float64(r.renderers))
 	}
+	fmt.Printf("\nOf a miss at a renderer, %.2f ms are the storing of the thumbnail in a directory.\n", c.Store)
 	fmt.Print("\nFor a core of processor time:\n\n| | a second |\n|---|---|\n")
 	for _, r := range []struct {
 		name string
