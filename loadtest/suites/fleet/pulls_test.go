@@ -100,12 +100,47 @@ func printWaiting(all []line) {
 	}
 }
 
-// BenchmarkPulls reports NATS' processor time for a job while pulls wait.
+// idling returns NATS' processor time of an idle renderer's lane in a second, in milliseconds, while n renderers pull again
+// each time that their pulls have waited.
+func idling(b *testing.B, n int, wait time.Duration) float64 {
+	b.Helper()
+	const seconds = 10
+	server := servers.StartNATS(b)
+	conn := connect(b, server)
+	js, err := jetstream.New(conn)
+	if err == nil {
+		err = queue.Open(b.Context(), js, settings.NATS{Replicas: 1})
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	pull := fmt.Appendf(nil, `{"batch":1,"expires":%d}`, wait.Nanoseconds())
+	for i := range n {
+		inbox := conn.NewInbox()
+		again := func() { _ = conn.PublishRequest(pullSubject(), inbox+".1", pull) } // fails only after the measurement
+		if _, err := conn.Subscribe(inbox+".*", func(*nats.Msg) { again() }); err != nil {
+			b.Fatal(err)
+		}
+		time.AfterFunc(wait*time.Duration(i)/time.Duration(n), again) // renderers start at different times
+	}
+	time.Sleep(wait) // until all have begun
+	before, _ := processes.Time(server.PID())
+	time.Sleep(seconds * time.Second)
+	after, _ := processes.Time(server.PID())
+	return milliseconds(after-before) / seconds / float64(n)
+}
+
+// BenchmarkPulls reports NATS' processor time for a job while pulls wait, and of idle renderers by the time that a pull waits.
 func BenchmarkPulls(b *testing.B) {
 	for b.Loop() {
 		_, all := pulls(b)
 		for _, l := range all {
 			b.ReportMetric(l.job, fmt.Sprintf("ms/job-of-%d", l.waiting))
+		}
+		for _, n := range []int{100, 1250} {
+			for _, wait := range []time.Duration{time.Second, 10 * time.Second} {
+				b.ReportMetric(idling(b, n, wait), fmt.Sprintf("ms/s-of-%d-each-%v", n, wait))
+			}
 		}
 		b.ReportMetric(0, "ns/op")
 	}
