@@ -72,7 +72,7 @@ func (s *site) measure(t testing.TB, n, slots int, d time.Duration) row {
 	defer s.endRenderers()
 	const rest = 3 * time.Second
 	resting := s.used()
-	time.Sleep(rest) // idle renderers pull and beat
+	pass(rest) // idle renderers pull and beat
 	idle := s.used().less(resting).over(rest.Seconds())
 	// A slot renders about one and a half times a second: the mean of the recorded times, slowed down.
 	misses := max(n*slots, int(1.5*d.Seconds()*float64(n*slots)))
@@ -94,6 +94,9 @@ func (s *site) hits(n int) float64 {
 	s.must(s.drive(n, s.hit))
 	return float64(s.used().less(before).edge.Microseconds()) / 1000 / float64(n)
 }
+
+// pass lets time pass that is measured.
+func pass(d time.Duration) { time.Sleep(d) }
 
 func printTables(rows []row, c costs.Costs) {
 	fmt.Print("\nA miss, in milliseconds of processor time outside of the worker:\n\n")

@@ -78,7 +78,7 @@ func pulled(b *testing.B, waiting, jobs int) float64 {
 // busy returns a server's processor time of one of n calls, in milliseconds.
 func busy(b *testing.B, server *servers.NATS, n int, call func() error) float64 {
 	b.Helper()
-	time.Sleep(100 * time.Millisecond) // the server works through earlier messages
+	pass(100 * time.Millisecond) // the server works through earlier messages
 	before, _ := processes.Time(server.PID())
 	for range n {
 		if err := call(); err != nil {
@@ -123,9 +123,9 @@ func idling(b *testing.B, n int, wait time.Duration) float64 {
 		}
 		time.AfterFunc(wait*time.Duration(i)/time.Duration(n), again) // renderers start at different times
 	}
-	time.Sleep(wait) // until all have begun
+	pass(wait) // until all have begun
 	before, _ := processes.Time(server.PID())
-	time.Sleep(seconds * time.Second)
+	pass(seconds * time.Second)
 	after, _ := processes.Time(server.PID())
 	return milliseconds(after-before) / seconds / float64(n)
 }
