@@ -45,13 +45,12 @@ type Costs struct {
 	EdgeSecond float64 `json:"edge_second_ms"`
 }
 
-// Measured returns the costs of make bench-fleet on 2026-11-30 (Xeon; docs/benchmarks.md, Large fleets). EdgeHeartbeat,
-// CoordinatorReport and CoordinatorEdge come from other benchmarks: Heartbeats of edge/internal/fleet, and Leases of the
-// coordinator, which the report of a heartbeat and a second of an edge's beats share.
+// Measured returns the costs of make bench-fleet on 2026-11-30 (Xeon, beside other work; docs/benchmarks.md, Large fleets).
 func Measured() Costs {
 	return Costs{
-		EdgeMiss: 1.11, CoordinatorMiss: .14, NATSMiss: .56, RendererMiss: 1.70, EdgeHit: .08,
-		EdgeHeartbeat: .008, NATSHeartbeat: .0023, CoordinatorReport: .07, NATSWatch: .11, NATSRenderer: 1.35, CoordinatorEdge: .07,
+		EdgeMiss: .97, CoordinatorMiss: .17, NATSMiss: .69, RendererMiss: 1.43, Store: .69, EdgeHit: .057,
+		EdgeHeartbeat: .011, NATSHeartbeat: .002, CoordinatorReport: .024, NATSWatch: .21, CoordinatorEdge: .13, NATSRenderer: .62,
+		NATSWaiting: .00037, EdgeSecond: 3.3,
 	}
 }
 
