@@ -107,6 +107,7 @@ fuzz: build-deps ## run each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzNative -fuzztime 30s ./coordinator
 	go test -run '^$$' -fuzz FuzzInspect -fuzztime 30s ./renderer/internal/guard
 	go test -run '^$$' -fuzz FuzzMarkTransparent -fuzztime 30s ./renderer/internal/vips
+	go test -run '^$$' -fuzz FuzzUnpack -fuzztime 30s ./renderer/internal/vips
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime 30s ./renderer/internal/jpeg
 	go test -run '^$$' -fuzz FuzzMetadata -fuzztime 30s ./renderer/internal/metadata
 	go test -run '^$$' -fuzz FuzzProfile -fuzztime 30s ./renderer/internal/colour
@@ -147,21 +148,24 @@ bench-hits: deps ## compare stored thumbnails with nginx and Go's file server, o
 	@deploy/install-packages deploy/packages/bench
 	go test -run '^$$' -bench Hits -benchtime 1x -timeout 10m ./loadtest/suites/hits
 
-bench-fleet: deps ## measure each role's costs in a large fleet, heartbeats, leases at 1,000 edges and a failover: 5 minutes
-	@mkdir -p bin
-	THUMBMILL_FLEET_COSTS=$(CURDIR)/bin/fleet.json go test -timeout 20m -run '^$$' -bench Fleet -benchtime 1x ./loadtest/suites/fleet
-	go test -run '^$$' -bench Heartbeats -benchtime 20000x ./edge/internal/fleet
-	go test -run '^$$' -bench Leases -benchtime 1x ./coordinator
-	go test -run '^$$' -bench Failover -benchtime 1x ./edge/internal/coordinators
-	go run ./loadtest/cmd/loadtest fleet --sites 3 --costs bin/fleet.json
+bench-fleet: deps ## measure each role's costs in a large fleet, heartbeats, leases at 1,000 edges and a failover, beside their targets: 5 minutes
+	@mkdir -p bin && rm -f bin/fleet.txt bin/fleet.json; failed=; \
+	bench() { echo "go test -bench $$*"; go test -timeout 20m -run '^$$' -bench "$$@" >> bin/fleet.txt || failed=1; }; \
+	THUMBMILL_FLEET_COSTS=$(CURDIR)/bin/fleet.json bench Fleet -benchtime 1x ./loadtest/suites/fleet; \
+	bench Heartbeats -benchtime 20000x ./edge/internal/fleet; \
+	bench Leases -benchtime 1x ./coordinator; \
+	bench 'Failover|FalseAlarms' -benchtime 1x ./edge/internal/coordinators; \
+	cat bin/fleet.txt; \
+	go run ./loadtest/cmd/loadtest fleet --sites 3 --coordinators 5 --costs bin/fleet.json --benchmarks bin/fleet.txt || failed=1; \
+	test -z "$$failed"
 
 bench-gallery: deps ## compare a gallery page of sixty new files with MediaWiki's own thumb.php, and with imgproxy if it is installed
 	THUMBMILL_WIKI=1 go test -count=1 -timeout 30m -v -run TestAGallery ./loadtest/suites/mediawiki
 
-# SCENARIO is a name such as mix, progressive, sizes, png-png or jpg-avif. Without it, all scenarios
-# run, for an hour.
-bench-peers: deps ## compare thumbnails, processor time and memory with the installed ones of imgproxy, imagor and Thumbor
-	go test -timeout 120m -run '^$$' -bench 'BenchmarkPeers/^$(SCENARIO)' -benchtime 1x ./loadtest/suites/peers
+# SCENARIO is a name such as mix, progressive, sizes, png-png or jpg-avif, and requests more than in a run of all, which
+# takes 20 minutes. Names only: png-avif, webp-avif, avif-webp, png-jpg, webp-jpg.
+bench-peers: deps ## compare thumbnails, processor time and memory with the installed ones of imgproxy, imagor and Thumbor; print all bounds
+	SCENARIO=$(SCENARIO) go test -timeout 60m -run '^$$' -bench 'BenchmarkPeers/^$(SCENARIO)' -benchtime 1x ./loadtest/suites/peers
 
 # THUMBMILL names a program to measure instead of this tree's, OLDER names a program to compare it
 # with, MISSES is the number of misses in a round.

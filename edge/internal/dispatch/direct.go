@@ -53,13 +53,13 @@ func (m *missing) note(err error) {
 	}
 }
 
-// Tend tells the flights of jobs to look again that died with their renderers: at sites without a living renderer, since
-// the site's queue may be lost with them, and with a renderer that had a job without the queue. It also creates the
-// stream if a publish found none. The caller calls it every second.
+// Tend tells the flights of published jobs to look again if no renderer lives that could render the job: Restore then
+// publishes the job again, or moves it to another site. It also creates the stream if a publish found none. The caller
+// calls it every second.
 func (d *Dispatcher) Tend(ctx context.Context) {
 	d.mu.Lock()
 	for _, h := range d.open {
-		if h.site != "" && !d.fleet.Lives(h.site) || h.renderer != "" && !d.fleet.Has(h.renderer) {
+		if !h.published.IsZero() && (h.isLost() || h.renderer != "" && !d.fleet.Has(h.renderer)) {
 			h.lookAgain()
 		}
 	}

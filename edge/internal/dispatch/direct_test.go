@@ -1,8 +1,6 @@
 package dispatch
 
 import (
-	"slices"
-	"sync"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -11,30 +9,6 @@ import (
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
-
-// renderers are the living renderers of a test, which all have a free slot.
-type renderers struct {
-	mu    sync.Mutex
-	names []string
-}
-
-func (r *renderers) set(names ...string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.names = names
-}
-
-func (r *renderers) Choose(renderjob.Lane) string { return "" }
-
-func (r *renderers) Lives(string) bool { return true }
-
-func (r *renderers) Free(most int) []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.names[:min(most, len(r.names))])
-}
-
-func (r *renderers) Has(name string) bool { return slices.Contains(r.Free(99), name) }
 
 // takes subscribes for a renderer, which answers jobs that it is given with a word.
 func takes(t *testing.T, conn *nats.Conn, renderer, word string) <-chan renderjob.HandOver {
@@ -76,7 +50,7 @@ func closeQueue(t *testing.T, js jetstream.JetStream) {
 func TestJobsWithoutTheQueue(t *testing.T) {
 	d, conn := start(t)
 	closeQueue(t, d.js)
-	living := d.fleet.(*renderers)
+	living := d.fleet.(*world)
 	living.set("gone", "busy", "first")
 	busy, first, second := takes(t, conn, "busy", renderjob.Busy), takes(t, conn, "first", renderjob.Taken), takes(t, conn, "second", renderjob.Taken)
 	ctx := within(t)
@@ -109,7 +83,7 @@ func TestJobsWithoutTheQueue(t *testing.T) {
 // A stream that is gone is made again although renderers take the jobs without it.
 func TestTheStreamIsMadeAgain(t *testing.T) {
 	d, conn := start(t)
-	d.fleet.(*renderers).set("one")
+	d.fleet.(*world).set("one")
 	given := takes(t, conn, "one", renderjob.Taken)
 	ctx := within(t)
 	if err := d.js.DeleteStream(ctx, queue.Stream); err != nil {

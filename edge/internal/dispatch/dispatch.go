@@ -37,7 +37,7 @@ const (
 	resultBacklog = 6 // results of two deliveries
 )
 
-// Fleet knows the living renderers.
+// Fleet knows the living renderers. Its methods must not call the dispatcher.
 type Fleet interface {
 	// Choose returns the site whose queue gets the next job of a lane, or "" for the edge's own.
 	Choose(renderjob.Lane) (site string)
@@ -136,6 +136,9 @@ func (d *Dispatcher) hear(m *nats.Msg) {
 func (d *Dispatcher) hearBegin(m *nats.Msg, r renderjob.Result) {
 	d.mu.Lock()
 	h := d.open[r.JobID]
+	if h != nil && h.isElsewhere(r.Site) {
+		h = nil
+	}
 	answer := d.begin(h, r.Batch)
 	if answer.Word == renderjob.Proceed {
 		h.pass(r, d.log)
@@ -313,6 +316,7 @@ func (h *Handle) publishOnce(ctx context.Context, messageID, site string) error 
 		return h.dispatcher.js.PublishMsg(once, message,
 			jetstream.WithMsgID(messageID), jetstream.WithMsgTTL(renderjob.TTL(left)), jetstream.WithRetryAttempts(0))
 	}
+	h.setSite(site) // before a renderer there can ask for the job
 	var ack *jetstream.PubAck
 	if site == "" {
 		ack, err = h.dispatcher.breaker.Execute(send)
@@ -323,7 +327,7 @@ func (h *Handle) publishOnce(ctx context.Context, messageID, site string) error 
 	if err == nil {
 		h.sequence = ack.Sequence
 		h.dispatcher.mu.Lock()
-		h.published, h.site, h.renderer = time.Now(), site, ""
+		h.published, h.renderer = time.Now(), ""
 		h.dispatcher.mu.Unlock()
 	}
 	return err
@@ -399,19 +403,26 @@ func (h *Handle) Recall(ctx context.Context) bool {
 	if !recalled || h.sequence == 0 || abroad { // a renderer has begun the job, the job was never published, or no site deletes for another
 		return recalled
 	}
-	stream, err := h.dispatcher.js.Stream(ctx, queue.Stream)
+	h.dispatcher.delete(ctx, h.job.ID, h.sequence)
+	return true
+}
+
+// delete deletes a job's message from this site's queue. It drops errors: renderers learn from the edge that they must not
+// begin the job.
+func (d *Dispatcher) delete(ctx context.Context, job string, sequence uint64) {
+	stream, err := d.js.Stream(ctx, queue.Stream)
 	if err == nil {
-		err = stream.DeleteMsg(ctx, h.sequence)
+		err = stream.DeleteMsg(ctx, sequence)
 	}
 	if err != nil {
-		h.dispatcher.log.Debug("leave a recalled job in the queue", "job", h.job.ID, "error", err)
+		d.log.Debug("leave a job in the queue", "job", job, "error", err)
 	}
-	return true
 }
 
 // Restore publishes the job again if the stream has lost it, and creates the stream again if the
 // stream is gone. The message has a new id, since the stream may remember the old id without its
-// message. A sibling needs no restoring: its primary is restored.
+// message. A sibling needs no restoring: its primary is restored. A job whose site has no renderers moves to
+// another site; a job at another site that lives stays there.
 func (h *Handle) Restore(ctx context.Context) error {
 	if renderer := h.handedTo(); h.rides() || renderer != "" && h.dispatcher.fleet.Has(renderer) {
 		return nil
@@ -419,9 +430,12 @@ func (h *Handle) Restore(ctx context.Context) error {
 	if h.sequence == 0 {
 		return h.publish(ctx, h.job.ID)
 	}
-	if h.abroad() {
-		h.dispatcher.log.Info("publish a job again that another site may have lost", "job", h.job.ID)
-		return h.publish(ctx, h.job.ID+"-"+nuid.Next())
+	site, lost := h.place()
+	switch {
+	case lost:
+		return h.move(ctx, site)
+	case site != "":
+		return nil
 	}
 	stream, err := queue.Ensure(ctx, h.dispatcher.js, h.dispatcher.settings)
 	if err != nil {
@@ -438,11 +452,4 @@ func (h *Handle) Restore(ctx context.Context) error {
 	}
 	h.dispatcher.log.Info("publish a job again that the stream lost", "job", h.job.ID)
 	return h.publish(ctx, h.job.ID+"-"+nuid.Next())
-}
-
-// abroad reports whether another site's queue has the job.
-func (h *Handle) abroad() bool {
-	h.dispatcher.mu.Lock()
-	defer h.dispatcher.mu.Unlock()
-	return h.site != ""
 }

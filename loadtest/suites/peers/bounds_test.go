@@ -14,21 +14,64 @@ type bound struct {
 	is   float64
 }
 
-func (v bound) verdict(got float64) string {
-	met, word := got >= v.is, "at least"
+// limit says what a result must be.
+func (v bound) limit() string {
+	word := "at least"
 	if v.most {
-		met, word = got <= v.is, "at most"
+		word = "at most"
 	}
-	verdict := map[bool]string{true: "met", false: "NOT met"}[met]
-	return fmt.Sprintf("- %s %.3g, bound %s %.3g: %s\n", v.of, got, word, v.is, verdict)
+	return fmt.Sprintf("%s %.3g", word, v.is)
 }
 
-// verdicts compares the results of a scenario with its bounds. The first result is thumbmill's.
-func (s scenario) verdicts(got []measures) string {
-	var out strings.Builder
-	for _, v := range append(s.bounds, likeThePeer()) {
-		out.WriteString(v.verdict(v.got(got[0], first(got), got[1:])))
+func (v bound) met(got float64) bool { return got == v.is || (got < v.is) == v.most }
+
+// verdict is a bound of a scenario with the result.
+type verdict struct {
+	scenario string
+	bound    bound
+	got      float64
+	measured bool
+}
+
+func (v verdict) word() string {
+	switch {
+	case !v.measured:
+		return "not measured"
+	case v.bound.met(v.got):
+		return "met"
 	}
+	return "NOT met"
+}
+
+// verdicts returns the bounds of a scenario, not measured yet.
+func (s scenario) verdicts() (all []verdict) {
+	for _, v := range append(s.bounds, likeThePeer()) {
+		all = append(all, verdict{scenario: s.name, bound: v})
+	}
+	return all
+}
+
+// fill sets the results of a scenario. The first result is thumbmill's.
+func fill(all []verdict, got []measures) {
+	for i, v := range all {
+		all[i].got, all[i].measured = v.bound.got(got[0], first(got), got[1:]), true
+	}
+}
+
+// sheet prints all bounds of a run, and how many are met.
+func sheet(all []verdict) string {
+	var out strings.Builder
+	words := map[string]int{}
+	fmt.Fprintln(&out, "\n| scenario | result | bound | is | |\n|---|---|---|---|---|")
+	for _, v := range all {
+		is := ""
+		if v.measured {
+			is = fmt.Sprintf("%.3g", v.got)
+		}
+		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s |\n", v.scenario, v.bound.of, v.bound.limit(), is, v.word())
+		words[v.word()]++
+	}
+	fmt.Fprintf(&out, "bounds: %d met, %d not met, %d not measured\n", words["met"], words["NOT met"], words["not measured"])
 	return out.String()
 }
 
@@ -92,17 +135,25 @@ func TestVerdicts(t *testing.T) {
 		bound bound
 		want  string
 	}{
-		{processorTime(0.5), "0.4, bound at most 0.5: met"},
-		{thumbnailsPerSecond(2.5), "2, bound at least 2.5: NOT met"},
-		{memoryAtMost(0.4), "0.5, bound at most 0.4: NOT met"},
-		{ofTheFastest(1), "1.25, bound at least 1: met"},
-		{ofTheLeast(1.05), "1.25, bound at most 1.05: NOT met"},
-		{milliseconds(95), "10, bound at most 95: met"},
-		{likeThePeer(), "-0.001, bound at least -0.0005: NOT met"},
+		{processorTime(0.5), "at most 0.5 | 0.4 | met |"},
+		{thumbnailsPerSecond(2.5), "at least 2.5 | 2 | NOT met |"},
+		{memoryAtMost(0.4), "at most 0.4 | 0.5 | NOT met |"},
+		{ofTheFastest(1), "at least 1 | 1.25 | met |"},
+		{ofTheLeast(1.05), "at most 1.05 | 1.25 | NOT met |"},
+		{milliseconds(95), "at most 95 | 10 | met |"},
+		{likeThePeer(), "at least -0.0005 | -0.001 | NOT met |"},
 	} {
-		s := scenario{bounds: []bound{c.bound}}
-		if got := s.verdicts([]measures{ours, slow, fast}); !strings.Contains(got, c.bound.of+" "+c.want) {
+		all := scenario{name: "s", bounds: []bound{c.bound}}.verdicts()
+		fill(all, []measures{ours, slow, fast})
+		if got := sheet(all[:1]); !strings.Contains(got, "| s | "+c.bound.of+" | "+c.want) {
 			t.Errorf("%s\nwant %s %s", got, c.bound.of, c.want)
 		}
+	}
+}
+
+func TestABoundWithoutResultIsNotMet(t *testing.T) {
+	all := scenario{name: "s", bounds: []bound{processorTime(0.5)}}.verdicts()
+	if got := sheet(all); !strings.Contains(got, "at most 0.5 |  | not measured |") || !strings.Contains(got, "0 met, 0 not met, 2 not measured") {
+		t.Error(got)
 	}
 }

@@ -249,17 +249,34 @@ func start(b *testing.B, address string, env []string, program string, args ...s
 	return process{pid: cmd.Process.Pid, group: group}
 }
 
+// theEarlier is the commit that the bound of MediaWiki's path refers to.
+const theEarlier = "dfa5bb8"
+
 // earlier compares thumbmill with an earlier version, on MediaWiki's path, which sharpens.
 func earlier(b *testing.B, dir string) (ours *contestant, others []*contestant) {
 	b.Helper()
-	older := os.Getenv("OLDER")
-	if older == "" {
-		b.Skip("OLDER is not set: set it to an earlier version of thumbmill")
+	older := cmp.Or(os.Getenv("OLDER"), theEarlier)
+	name := filepath.Base(older)
+	if _, err := os.Stat(older); err != nil {
+		older = buildCommit(b, older)
 	}
-	others = []*contestant{startThumbmill(b, filepath.Base(older), older, dir)}
+	others = []*contestant{startThumbmill(b, "thumbmill "+name, older, dir)}
 	ours = startThumbmill(b, "thumbmill", build(b), dir)
 	for _, c := range append(others, ours) {
 		c.template = "/wikipedia/commons/thumb/{hash}/{original}/{width}px-{original}"
 	}
 	return ours, others
+}
+
+// buildCommit builds thumbmill as it was at a commit. It skips the benchmark where the commit is missing, as in a
+// shallow clone.
+func buildCommit(b *testing.B, commit string) string {
+	b.Helper()
+	dir := b.TempDir()
+	bin := filepath.Join(dir, "thumbmill")
+	const script = `git -C ../../.. archive "$0" | tar -x -C "$1" && cd "$1" && go build -o thumbmill .`
+	if out, err := exec.Command("sh", "-c", script, commit, dir).CombinedOutput(); err != nil {
+		b.Skipf("build commit %s, or set OLDER to the path of an earlier thumbmill: %v\n%s", commit, err, out)
+	}
+	return bin
 }

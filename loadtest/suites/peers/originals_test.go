@@ -83,17 +83,19 @@ func progressive(b *testing.B, dir string) []string {
 	return names
 }
 
-// sixty returns sixty originals for each round, made from the photographs.
-func sixty(b *testing.B, dir string) (names []string) {
-	few := photographs(b, dir)
-	for i := range 60 {
-		name := fmt.Sprintf("copy%d-%s", i, few[i%len(few)])
-		for round := warming; round <= judging(); round++ {
-			link(b, filepath.Join(dir, few[i%len(few)]), filepath.Join(dir, ofRound(name, round)))
+// copies returns a function that prepares n originals for each round, made from the photographs.
+func copies(n int) func(b *testing.B, dir string) []string {
+	return func(b *testing.B, dir string) (names []string) {
+		few := photographs(b, dir)
+		for i := range n {
+			name := fmt.Sprintf("copy%d-%s", i, few[i%len(few)])
+			for round := warming; round <= judging(); round++ {
+				link(b, filepath.Join(dir, few[i%len(few)]), filepath.Join(dir, ofRound(name, round)))
+			}
+			names = append(names, name)
 		}
-		names = append(names, name)
+		return names
 	}
-	return names
 }
 
 // uploads also stores photographs in MediaWiki's folders.

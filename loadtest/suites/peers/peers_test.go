@@ -46,20 +46,26 @@ type measures struct {
 }
 
 // BenchmarkPeers prints a table for each scenario: medians of interleaved rounds, and ratios to the
-// first peer in the same round. Variables: ROUNDS is the number of rounds (9). ORIGINALS is a
+// first peer in the same round. At the end it prints all bounds. Variables: SCENARIO is set when not
+// all scenarios run, which then request more. ROUNDS is the number of rounds (9). ORIGINALS is a
 // folder of JPEGs, instead of drawn ones. IMGPROXY, IMAGOR and THUMBOR are paths of programs. PEERS
-// is a JSON file of further peers. OLDER is an earlier thumbmill, THUMBMILL one to use instead of
-// this tree's.
+// is a JSON file of further peers. OLDER is an earlier thumbmill or its commit, THUMBMILL a program to
+// use instead of this tree's.
 func BenchmarkPeers(b *testing.B) {
-	for _, s := range scenarios() {
+	b.Setenv("THUMBMILL", build(b)) // once for all scenarios
+	var all []verdict
+	for _, s := range scenarios(os.Getenv("SCENARIO") == "") {
 		b.Run(s.name, func(b *testing.B) {
+			verdicts := s.verdicts()
+			defer func() { all = append(all, verdicts...) }() // also of a scenario that is skipped
 			dir := b.TempDir()
 			originals := s.prepare(b, dir)
 			ours, peers := s.against(b, dir)
-			run(b, s, dir, originals, append([]*contestant{ours}, peers...))
+			fill(verdicts, run(b, s, dir, originals, append([]*contestant{ours}, peers...)))
 			b.ReportMetric(0, "ns/op") // the table is the result
 		})
 	}
+	fmt.Print(sheet(all))
 }
 
 func rounds() int {
@@ -76,7 +82,7 @@ const warming = -1
 
 func judging() int { return rounds() }
 
-func run(b *testing.B, s scenario, dir string, originals []string, all []*contestant) {
+func run(b *testing.B, s scenario, dir string, originals []string, all []*contestant) []measures {
 	b.Helper()
 	got := make([]measures, len(all))
 	for _, c := range all {
@@ -90,15 +96,29 @@ func run(b *testing.B, s scenario, dir string, originals []string, all []*contes
 			all[i].round(b, s.requests(originals, round), s.clients, &got[i])
 		}
 	}
+	compare(b, s, dir, originals, all, got)
+	fmt.Print(heading(s, all[0].process.source()), table(all, got))
+	return got
+}
+
+// compare requests a round of thumbnails and sets the contestants' similarities.
+func compare(b *testing.B, s scenario, dir string, originals []string, all []*contestant, got []measures) {
+	b.Helper()
+	requests := s.requests(originals, judging())
+	answers := make([][]answer, len(all))
 	for i, c := range all {
-		requests := s.requests(originals, judging())
-		seen := references{dir: dir}
-		var err error
-		if got[i].similarity, err = seen.similarity(b.Context(), requests, c.ask(b, requests, s.clients)); err != nil {
-			b.Errorf("%s: %v", c.name, err)
+		answers[i] = c.ask(b, requests, s.clients)
+	}
+	seen, picked := references{dir: dir}, judged(requests)
+	for _, k := range picked {
+		for i, c := range all {
+			alike, err := seen.similarity(b.Context(), requests[k].original, answers[i][k].body)
+			if err != nil {
+				b.Fatalf("%s: %v", c.name, err)
+			}
+			got[i].similarity += alike / float64(len(picked))
 		}
 	}
-	fmt.Print(heading(s, all[0].process.source()), table(all, got), s.verdicts(got))
 }
 
 // round sends the requests of a round and measures their cost.

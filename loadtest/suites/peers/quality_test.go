@@ -40,39 +40,49 @@ func judged(requests []request) (picked []int) {
 // references makes reductions at full quality: it decodes the whole original, converts it to sRGB,
 // and reduces it with Lanczos' filter of three lobes.
 type references struct {
-	dir   string
-	whole map[string]image.Image
+	dir string
+	// The latest original and its latest reduction; originals are large.
+	original string
+	whole    image.Image
+	small    image.Image
 }
 
-// similarity returns the mean SSIM of thumbnails and references, over middle grey.
-func (r *references) similarity(ctx context.Context, requests []request, answers []answer) (float64, error) {
-	sum, picked := 0.0, judged(requests)
-	for _, i := range picked {
-		thumbnail, err := judge.Decode(ctx, answers[i].body)
-		if err != nil {
-			return 0, fmt.Errorf("a thumbnail of %s: %w", requests[i].original, err)
-		}
-		reference, err := r.reduced(ctx, requests[i].original, thumbnail.Size())
-		if err != nil {
-			return 0, fmt.Errorf("the reference of %s: %w", requests[i].original, err)
-		}
-		alike, err := ssim.Mean(thumbnail.Shown[0], reference, 128)
-		if err != nil {
-			return 0, err
-		}
-		sum += alike
+// similarity returns the SSIM of a thumbnail and its reference, over middle grey.
+func (r *references) similarity(ctx context.Context, original string, body []byte) (float64, error) {
+	thumbnail, err := judge.Decode(ctx, body)
+	if err != nil {
+		return 0, fmt.Errorf("a thumbnail of %s: %w", original, err)
 	}
-	return sum / float64(len(picked)), nil
+	reference, err := r.reduced(ctx, original, thumbnail.Size())
+	if err != nil {
+		return 0, fmt.Errorf("the reference of %s: %w", original, err)
+	}
+	return ssim.Mean(thumbnail.Shown[0], reference, 128)
 }
 
 // reduced returns a reference of a size.
 func (r *references) reduced(ctx context.Context, original string, size image.Point) (image.Image, error) {
-	if filepath.Ext(original) == ".svg" {
-		return drawn(ctx, filepath.Join(r.dir, original), size)
+	if r.original != original {
+		r.original, r.whole, r.small = original, nil, nil
 	}
-	whole := r.whole[original]
-	if whole == nil {
-		body, err := os.ReadFile(filepath.Join(r.dir, original))
+	if r.small != nil && r.small.Bounds().Size() == size {
+		return r.small, nil
+	}
+	small, err := r.reduce(ctx, original, size)
+	if err != nil {
+		return nil, err
+	}
+	r.small = small
+	return small, nil
+}
+
+func (r *references) reduce(ctx context.Context, original string, size image.Point) (image.Image, error) {
+	path := filepath.Join(r.dir, original)
+	if filepath.Ext(original) == ".svg" {
+		return drawn(ctx, path, size)
+	}
+	if r.whole == nil {
+		body, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
 		}
@@ -80,11 +90,10 @@ func (r *references) reduced(ctx context.Context, original string, size image.Po
 		if err != nil {
 			return nil, err
 		}
-		whole = decoded.Shown[0]
-		r.whole = map[string]image.Image{original: whole} // keep only one: they are large
+		r.whole = decoded.Shown[0]
 	}
 	out := image.NewRGBA(image.Rectangle{Max: size})
-	lanczos.Scale(out, out.Rect, whole, whole.Bounds(), draw.Src, nil)
+	lanczos.Scale(out, out.Rect, r.whole, r.whole.Bounds(), draw.Src, nil)
 	return out, nil
 }
 

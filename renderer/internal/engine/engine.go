@@ -168,6 +168,8 @@ type Source struct {
 	Careful bool
 	// Yields says that renders of other originals come first when processors are short.
 	Yields bool
+	// Effort is the encoder's.
+	Effort worker.Effort
 }
 
 // forTool returns the file that a tool can open by name.
@@ -298,7 +300,7 @@ func (r *render) doTask(w Workers, t worker.Task, original *os.File, most time.D
 		return worker.Report{}, nil, fault.New(fault.Overran, "the render exceeded its time limit")
 	}
 	ctx, span := r.tracer.Start(r.ctx, taskName(t), trace.WithAttributes(attribute.String("thumbmill.type", string(t.Header.Type))))
-	t.Yields = r.source.Yields
+	t.Yields, t.Effort = r.source.Yields, r.source.Effort
 	report, out, err := w.Do(ctx, t, original, within)
 	span.SetAttributes(attribute.Int64("thumbmill.cpu_ms", report.CPU.Milliseconds()))
 	span.End()

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"slices"
@@ -46,6 +47,37 @@ func (e *Engines) withFaces(r *render, s thumbnail.Spec, h guard.Header, origina
 	}
 	s.Focal, s.Faces = faces, len(faces) > 0
 	return s
+}
+
+// withFacesOnce returns what withFaces returns for each spec, and the processor time. Specs that see the same picture share
+// a search.
+func (e *Engines) withFacesOnce(ctx context.Context, specs []thumbnail.Spec, original Source, maxPixels int64, limits worker.Limits) ([]thumbnail.Spec, time.Duration) {
+	if !e.findsFaces() || !slices.ContainsFunc(specs, wantsFaces) {
+		return specs, 0
+	}
+	type picture struct {
+		page     int
+		asStored bool
+		trim     thumbnail.Trim
+	}
+	r := &render{tracer: e.config.Tracer, ctx: ctx, header: original.Header, original: original.File, source: original, maxPixels: maxPixels, deadline: time.Now().Add(limits.Each)}
+	all, found := slices.Clone(specs), map[picture]thumbnail.Spec{}
+	for i, s := range specs {
+		if !wantsFaces(s) {
+			continue
+		}
+		seen := picture{page: s.Page, asStored: s.AsStored}
+		if s.Trim != nil {
+			seen.trim = *s.Trim
+		}
+		first, known := found[seen]
+		if !known {
+			first = e.withFaces(r, s, original.Header, original.File)
+			found[seen] = first
+		}
+		all[i].Focal, all[i].Faces = first.Focal, first.Faces
+	}
+	return all, r.result.CPU
 }
 
 // faces finds faces in a small drawing of the whole original, and returns their areas in its own pixels.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"image"
 	"image/color"
 	"image/png"
@@ -104,9 +105,30 @@ func TestSmartCutsKeepFaces(t *testing.T) {
 		if told, err := draw(t, e, described, body.Bytes()); err != nil || !bytes.Contains(told.Image, []byte(`"Face Detection"`)) {
 			t.Errorf("of %d pixels: %s, %v", width, told.Image, err)
 		}
+		searchedOnce(t, e, body.Bytes())
 		if r, err = draw(t, &without, smart, body.Bytes()); centreOf(t, r, err) != 0 {
 			t.Errorf("of %d pixels: without the program, the face is at %d of 100 too", width, centreOf(t, r, err))
 		}
+	}
+}
+
+// searchedOnce draws several smart cuts of one original in a batch.
+func searchedOnce(t *testing.T, e *Engines, body []byte) {
+	t.Helper()
+	tools, vips := &counting{as: e.config.Tools}, &counting{as: e.config.Vips}
+	counted := *e
+	counted.config.Tools, counted.config.Vips = tools, vips
+	specs := []thumbnail.Spec{
+		{Width: 100, Height: 160, Smart: true, Format: thumbnail.FormatPNG}, {Width: 90, Format: thumbnail.FormatPNG},
+		{Width: 50, Height: 80, Smart: true, Format: thumbnail.FormatPNG},
+	}
+	err := counted.Several(context.Background(), specs, opened(t, body), 400_000_000, ample, func(i int, r Result, err error) {
+		if half := specs[i].Width / 2; specs[i].Smart && math.Abs(float64(centreOf(t, r, err)-half)) > float64(half)/8 {
+			t.Errorf("in a batch: the face is at %d of %d", centreOf(t, r, err), specs[i].Width)
+		}
+	})
+	if err != nil || tools.tasks != 1 || vips.together != 1 {
+		t.Errorf("%d searches, %d batches, %v; want one each", tools.tasks, vips.together, err)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -23,11 +22,14 @@ import (
 // An error says that the time was over or that a worker died. Any of the remaining specs may be the cause: the caller
 // must render each spec that got no call of done in its own task.
 func (e *Engines) Several(ctx context.Context, specs []thumbnail.Spec, original Source, maxPixels int64, limits worker.Limits, done func(i int, r Result, err error)) error {
-	task := worker.Task{Specs: specs, Header: original.Header, MaxPixels: maxPixels, Yields: original.Yields}
+	task := worker.Task{Specs: specs, Header: original.Header, MaxPixels: maxPixels, Yields: original.Yields, Effort: original.Effort}
 	row, err := e.row(original.Header.Type)
-	byFaces := e.findsFaces() && slices.ContainsFunc(specs, wantsFaces)
-	if err != nil || byFaces || !readsAll(row, original.Header) || !task.Fits() {
+	if err != nil || !readsAll(row, original.Header) {
 		return e.oneByOne(ctx, specs, original, maxPixels, limits, done)
+	}
+	var search time.Duration
+	if task.Specs, search = e.withFacesOnce(ctx, specs, original, maxPixels, limits); !task.Fits() {
+		return e.oneByOne(ctx, task.Specs, original, maxPixels, limits, done)
 	}
 	ctx, span := e.config.Tracer.Start(ctx, "vips", trace.WithAttributes(
 		attribute.String("thumbmill.type", string(task.Header.Type)), attribute.Int("thumbmill.specs", len(specs))))
@@ -37,6 +39,9 @@ func (e *Engines) Several(ctx context.Context, specs []thumbnail.Spec, original 
 		err := r.takeReport(report, image)
 		if err == nil {
 			e.optimize(&r)
+		}
+		if i == 0 {
+			r.result.CPU += search
 		}
 		done(i, r.result, err)
 	})

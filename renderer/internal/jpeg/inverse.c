@@ -156,10 +156,28 @@ static int inverse(int n, const int16_t *in, unsigned char *out) {
 					to[(size_t)y * stride + l * n + x] = samples[(y * n + x) * LANES + l]; \
 		break;
 
+typedef unsigned char lanes __attribute__((vector_size(LANES)));
+
+// Writes LANES blocks of 2 x 2 samples.
+static void zip_2(const unsigned char *samples, unsigned char *to, int stride) {
+	for (int y = 0; y < 2; y++) {
+		lanes left, right, zipped[2];
+		memcpy(&left, samples + (size_t)2 * y * LANES, LANES);
+		memcpy(&right, samples + (size_t)(2 * y + 1) * LANES, LANES);
+		zipped[0] = __builtin_shuffle(left, right, (lanes){0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23});
+		zipped[1] = __builtin_shuffle(left, right, (lanes){8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31});
+		memcpy(to + (size_t)y * stride, zipped, sizeof zipped);
+	}
+}
+
 int jpeg_inverse(int n, const int16_t *coefficients, unsigned char *to, int stride, int count) {
 	unsigned char samples[7 * 7 * LANES];
 	if (!inverse(n, coefficients, samples))
 		return 0;
+	if (n == 2 && count == LANES) {
+		zip_2(samples, to, stride);
+		return 1;
+	}
 	switch (n) {
 		SCATTER(1)
 		SCATTER(2)

@@ -13,6 +13,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/intake"
 	"github.com/thumbmill/thumbmill/renderer/internal/source"
+	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/cost"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/lanes"
@@ -26,6 +27,7 @@ type job struct {
 	job      renderjob.Job
 	delivery intake.Delivery
 	renderer string // this renderer's name
+	site     string // this renderer's
 
 	edges             Edges
 	originals         Originals
@@ -63,7 +65,7 @@ func (p *Pipeline) newJob(d intake.Delivery) *job {
 		slots = p.slow
 	}
 	return &job{
-		job: d.Job, delivery: d, renderer: c.Renderer,
+		job: d.Job, delivery: d, renderer: c.Renderer, site: c.Site,
 		edges: c.Edges, originals: c.Originals, versions: c.Versions, thumbnails: c.Thumbnails, engines: c.Engines,
 		slots: slots, maxOriginalPixels: c.MaxOriginalPixels, memory: c.Memory, tracer: c.Tracer, metrics: p.metrics,
 		adopt: p.adopt, batch: c.Batch, rates: &p.rates,
@@ -78,7 +80,7 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	}
 	answer := j.edges.Begin(j.job.Edge, j.tell(renderjob.Result{State: renderjob.StateStarted, Batch: j.batch}))
 	if answer.Word == renderjob.Gone {
-		j.log.Debug("skip a job that no client waits for")
+		j.log.Debug("skip a job that no client waits for, or that another site has")
 		return nil
 	}
 	j.adopt(ctx, j, answer.Siblings)
@@ -117,7 +119,7 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 		return err
 	}
 	j.bytes, j.blame = original.Size, func(err error) error { return blameChange(original, err) }
-	source := engine.Source{Header: header, File: original.File, Named: original.Named, Yields: j.yields()}
+	source := engine.Source{Header: header, File: original.File, Named: original.Named, Yields: j.yields(), Effort: j.effort()}
 	image, err := j.render(ctx, drain, source, overlays, original.Version)
 	freed := err == nil && j.delivery.Place.Store()
 	j.finishing.Wait() // after this job's last answer, the edge releases all siblings without an answer
@@ -141,6 +143,20 @@ func (j *job) deliver(ctx context.Context, image []byte, version string, freed b
 
 // yields reports whether renders of other jobs come first.
 func (j *job) yields() bool { return j.job.Slow || j.job.Lane == renderjob.LaneBulk }
+
+// longLine is how many jobs for each slot wait in a lane when encoders make haste.
+const longLine = 8
+
+// effort returns more effort for a job in advance, which no client waits for, and less while many jobs wait.
+func (j *job) effort() worker.Effort {
+	switch {
+	case j.job.Lane == renderjob.LaneBulk && !j.job.Slow:
+		return worker.Patient
+	case j.delivery.Behind >= uint64(longLine*cap(j.slots.taken)):
+		return worker.Hasty
+	}
+	return worker.Usual
+}
 
 // isMisplaced reports whether the headers show a long render in a lane for short renders.
 func (j *job) isMisplaced(header guard.Header, overlays []engine.Source) bool {
@@ -201,7 +217,7 @@ func (j *job) replyRendered(image []byte, freed bool) {
 
 // tell returns r with the common fields of all results.
 func (j *job) tell(r renderjob.Result) renderjob.Result {
-	r.Version, r.JobID, r.Renderer, r.EngineVersion = renderjob.Version, j.job.ID, j.renderer, j.engines.Version()
+	r.Version, r.JobID, r.Renderer, r.Site, r.EngineVersion = renderjob.Version, j.job.ID, j.renderer, j.site, j.engines.Version()
 	r.TypeVersion = j.engines.Versions().Engine(j.job.Spec.Type)
 	r.Deliveries, r.QueuedMS = j.delivery.Deliveries, milliseconds(j.delivery.Age)
 	return r

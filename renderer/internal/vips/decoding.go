@@ -5,6 +5,7 @@ package vips
 import "C"
 
 import (
+	"cmp"
 	"errors"
 
 	"golang.org/x/sys/unix"
@@ -15,11 +16,14 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// decoding holds the planes of a JPEG, decoded once for all of its thumbnails.
+// decoding holds the planes of a JPEG or of a lossy WebP, decoded once for all of its thumbnails.
 type decoding struct {
 	least        int // the smallest scale of luma, in eighths, that suffices for the largest thumbnail
 	luma, chroma int // the scales of planes, in eighths
+	leastShrink  int // of a WebP: the shrink that suffices for the largest thumbnail, or 0
+	shrink       int // of a WebP's planes
 	planes       *jpeg.Planes
+	owned        bool           // the planes are in this package's memory
 	halves       []*jpeg.Planes // planes at a half, a quarter and an eighth of both scales, as far as thumbnails needed them
 }
 
@@ -34,6 +38,10 @@ func decodingFor(specs []thumbnail.Spec, h guard.Header) *decoding {
 			orientation = 1
 		}
 		scaled := geometry.New(s, stored.Turned(orientation)).Scaled.Turned(orientation)
+		if h.Type == thumbnail.TypeWebP && !s.Cuts() && s.Trim == nil {
+			shrink := max(1, int(larger(stored, scaled)/webPSlack))
+			d.leastShrink = min(shrink, cmp.Or(d.leastShrink, shrink))
+		}
 		if n := eighths(s, stored, scaled); n <= entire && !s.Cuts() && s.Trim == nil {
 			d.least = max(d.least, n)
 		}
@@ -43,7 +51,8 @@ func decodingFor(specs []thumbnail.Spec, h guard.Header) *decoding {
 
 // need describes the planes that suffice for a thumbnail.
 type need struct {
-	luma, chroma int              // the least scales, in eighths
+	luma, chroma int              // of a JPEG: the least scales, in eighths
+	shrink       int              // of a WebP: the most that its decoder may shrink
 	sizes        [2]geometry.Size // of the thumbnail's luma and chroma, in samples, as the original lies
 }
 
@@ -51,6 +60,24 @@ type need struct {
 func (d *decoding) at(fd int, n need) (*jpeg.Planes, error) {
 	if d.planes == nil || d.luma < n.luma || d.chroma < n.chroma {
 		if err := d.decode(fd, max(n.luma, d.least), max(n.chroma, d.least)); err != nil {
+			return nil, err
+		}
+	}
+	return d.halved(n)
+}
+
+// webP returns planes of a lossy WebP that suffice, as at does for a JPEG.
+func (d *decoding) webP(fd int, stored geometry.Size, n need) (*jpeg.Planes, error) {
+	if d.planes == nil || d.shrink > n.shrink {
+		d.free()
+		file, err := mapWhole(fd, unix.PROT_READ)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = unix.Munmap(file) }()
+		d.shrink = min(n.shrink, cmp.Or(d.leastShrink, n.shrink))
+		d.owned = true
+		if d.planes, err = webPPlanes(file, stored, d.shrink); err != nil {
 			return nil, err
 		}
 	}
@@ -99,14 +126,14 @@ func (d *decoding) halved(n need) (*jpeg.Planes, error) {
 	return from, nil
 }
 
-// halve returns planes of half the width and height, whose samples freeHalf frees.
+// halve returns planes of half the width and height, whose samples freeOwn frees.
 func halve(p *jpeg.Planes) (*jpeg.Planes, error) {
 	half := &jpeg.Planes{Width: p.Width, Height: p.Height, Warned: p.Warned}
 	for _, of := range p.Planes {
 		width, height := (of.Width+1)/2, (of.Height+1)/2
 		samples := C.malloc(C.size_t(width * height))
 		if samples == nil {
-			freeHalf(half)
+			freeOwn(half)
 			return nil, errNoMemory
 		}
 		in := C.TmSamples{width: C.int(of.Width), height: C.int(of.Height), stride: C.int(of.Stride), samples: (*C.uchar)(of.Samples)}
@@ -116,7 +143,8 @@ func halve(p *jpeg.Planes) (*jpeg.Planes, error) {
 	return half, nil
 }
 
-func freeHalf(p *jpeg.Planes) {
+// freeOwn frees planes in this package's memory.
+func freeOwn(p *jpeg.Planes) {
 	for _, plane := range p.Planes {
 		C.free(plane.Samples)
 	}
@@ -124,13 +152,17 @@ func freeHalf(p *jpeg.Planes) {
 
 func (d *decoding) free() {
 	for _, half := range d.halves {
-		freeHalf(half)
+		freeOwn(half)
 	}
 	d.halves = nil
-	if d.planes != nil {
+	switch {
+	case d.planes == nil:
+	case d.owned:
+		freeOwn(d.planes)
+	default:
 		d.planes.Free()
-		d.planes = nil
 	}
+	d.planes, d.owned = nil, false
 }
 
 // mapWhole maps a whole file. Changes to the memory stay in this process.

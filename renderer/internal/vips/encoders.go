@@ -45,6 +45,27 @@ func (p picture) encoded(how string) ([]byte, error) {
 
 func (r *render) area() int { return r.current.width() * r.current.height() }
 
+// Effort is how much time encoders take to save bytes.
+type Effort int
+
+// The efforts.
+const (
+	Usual   Effort = iota
+	Hasty          // while many thumbnails wait
+	Patient        // when nobody waits
+)
+
+// by returns the number of the render's effort.
+func (r *render) by(hasty, usual, patient int) int {
+	switch r.effort {
+	case Hasty:
+		return hasty
+	case Patient:
+		return patient
+	}
+	return usual
+}
+
 // large reports whether the picture gets less effort: the last percent of its bytes would take most of a
 // minute.
 func (r *render) large() bool { return r.area() > 4_000_000 }
@@ -53,12 +74,12 @@ func (r *render) gif(int) ([]byte, error) {
 	if r.large() {
 		return r.byVips(".gif[effort=1]")
 	}
-	return r.byVips(".gif[effort=5]")
+	return r.byVips(fmt.Sprintf(".gif[effort=%d]", r.by(2, 5, 7)))
 }
 
 // avif uses little effort: more effort hardly saves bytes (docs/benchmarks.md has the figures).
 func (r *render) avif(quality int) ([]byte, error) {
-	effort := 1
+	effort := r.by(0, 1, 2)
 	if r.large() {
 		effort = 0
 	}
@@ -67,7 +88,7 @@ func (r *render) avif(quality int) ([]byte, error) {
 
 // jxl uses the library's usual effort, and less for large pictures.
 func (r *render) jxl(quality int) ([]byte, error) {
-	effort := 7
+	effort := r.by(3, 7, 7)
 	if r.large() {
 		effort = 3
 	}
@@ -140,6 +161,9 @@ func (r *render) worth() C.float {
 
 // webP keeps PNGs and SVGs lossless, as Wikimedia does. A quality of 100 is lossless too, as in Thumbor.
 func (r *render) webP(quality int) ([]byte, error) {
+	if r.planes != nil {
+		return r.webPOfPlanes(quality)
+	}
 	if quality == 100 {
 		return r.encodeWebP(quality, true)
 	}
@@ -153,8 +177,11 @@ func (r *render) webP(quality int) ([]byte, error) {
 	return r.encodeWebP(quality, false)
 }
 
+// lossyEffort is libwebp's method for lossy pictures; its own usual one is 4.
+func (r *render) lossyEffort() int { return r.by(2, 4, 6) }
+
 func (r *render) encodeWebP(quality int, lossless bool) ([]byte, error) {
-	how := fmt.Sprintf(".webp[Q=%d,effort=4]", quality)
+	how := fmt.Sprintf(".webp[Q=%d,effort=%d]", quality, r.lossyEffort())
 	switch {
 	case lossless && r.large():
 		how = hastyWebP

@@ -36,7 +36,7 @@ func encode(t *testing.T, body []byte, of thumbnail.Type, s thumbnail.Spec) []by
 	}
 	defer func() { _ = out.Close() }()
 	s.Type, s.Width, s.Quality, s.Chroma, s.MaxAnimatedArea = of, 48, 90, "4:2:0", 1<<20
-	if result, err := Render(s, header, 1<<20, original, out, nil); err != nil || result.Width != 48 {
+	if result, err := Render(s, header, 1<<20, Usual, original, out, nil); err != nil || result.Width != 48 {
 		t.Fatalf("%+v, %v", result, err)
 	}
 	file, err := os.ReadFile(out.Name())
@@ -119,6 +119,28 @@ func TestNoExifIsMadeUp(t *testing.T) {
 	} {
 		if file := bytes.ToLower(encode(t, body, thumbnail.TypePNG, s)); bytes.Contains(file, []byte("exif")) {
 			t.Errorf("%s: %d bytes with Exif", name, len(file))
+		}
+	}
+}
+
+// Each effort writes another file of the same picture.
+func TestEffort(t *testing.T) {
+	body, err := samples.JPEG(samples.Landscape(240, 160))
+	o := read(t, body, err)
+	for _, format := range []thumbnail.Format{thumbnail.FormatWebP, thumbnail.FormatGIF} {
+		var files []string
+		for _, effort := range []Effort{Hasty, Usual, Patient} {
+			out, err := os.Create(filepath.Join(t.TempDir(), "thumbnail"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			result, err := Render(thumbnail.Spec{Width: 100, Quality: 80, Chroma: "4:2:0", Format: format}, o.header, maxPixels, effort, o.file, out, nil)
+			_ = out.Close()
+			body, reading := os.ReadFile(out.Name())
+			if err != nil || reading != nil || result.Width != 100 || slices.Contains(files, string(body)) {
+				t.Errorf("%s, effort %d: %+v, %v, %v; the same file again: %v", format, effort, result, err, reading, slices.Contains(files, string(body)))
+			}
+			files = append(files, string(body))
 		}
 	}
 }

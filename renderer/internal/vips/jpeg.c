@@ -7,6 +7,8 @@
  * and Ramchandran 1997). It looks only at coefficients that plain rounding leaves
  * above zero, a dozen a block. */
 #include "vips.h"
+#include "square.h"
+#include "wide.h"
 
 #include <stdio.h>
 #include <jpeglib.h>
@@ -38,43 +40,29 @@ static const int zigzag[64] = {
 	41, 34, 27, 20, 13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45,
 	38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
 
-/* The forward transform of Arai, Agui and Nakajima (1988) down all eight columns,
- * side by side: the compiler then computes several at once. */
-static void transform(float *d) {
-	int x;
-	for (x = 0; x < 8; x++, d++) {
-		float t0 = d[0] + d[56], t7 = d[0] - d[56], t1 = d[8] + d[48], t6 = d[8] - d[48];
-		float t2 = d[16] + d[40], t5 = d[16] - d[40], t3 = d[24] + d[32], t4 = d[24] - d[32];
-		float a = t0 + t3, b = t0 - t3, c = t1 + t2, e = t1 - t2, z1, z2, z3, z4, z5;
-		d[0] = a + c;
-		d[32] = a - c;
-		z1 = (e + b) * 0.707106781f;
-		d[16] = b + z1;
-		d[48] = b - z1;
-		a = t4 + t5;
-		c = t5 + t6;
-		e = t6 + t7;
-		z5 = (a - e) * 0.382683433f;
-		z2 = 0.541196100f * a + z5;
-		z4 = 1.306562965f * e + z5;
-		z3 = c * 0.707106781f;
-		b = t7 + z3;
-		z1 = t7 - z3;
-		d[40] = z1 + z2;
-		d[24] = z1 - z2;
-		d[8] = b + z4;
-		d[56] = b - z4;
-	}
-}
-
-static void transpose(float *d) {
-	int x, y;
-	for (y = 0; y < 8; y++)
-		for (x = y + 1; x < 8; x++) {
-			float v = d[8 * y + x];
-			d[8 * y + x] = d[8 * x + y];
-			d[8 * x + y] = v;
-		}
+/* The forward transform of Arai, Agui and Nakajima (1988) down all eight columns, side by side. */
+INLINE void transform(TmRow *d) {
+	TmRow t0 = d[0] + d[7], t7 = d[0] - d[7], t1 = d[1] + d[6], t6 = d[1] - d[6];
+	TmRow t2 = d[2] + d[5], t5 = d[2] - d[5], t3 = d[3] + d[4], t4 = d[3] - d[4];
+	TmRow a = t0 + t3, b = t0 - t3, c = t1 + t2, e = t1 - t2, z1, z2, z3, z4, z5;
+	d[0] = a + c;
+	d[4] = a - c;
+	z1 = (e + b) * 0.707106781f;
+	d[2] = b + z1;
+	d[6] = b - z1;
+	a = t4 + t5;
+	c = t5 + t6;
+	e = t6 + t7;
+	z5 = (a - e) * 0.382683433f;
+	z2 = 0.541196100f * a + z5;
+	z4 = 1.306562965f * e + z5;
+	z3 = c * 0.707106781f;
+	b = t7 + z3;
+	z1 = t7 - z3;
+	d[5] = z1 + z2;
+	d[3] = z1 - z2;
+	d[1] = b + z4;
+	d[7] = b - z4;
 }
 
 /* plane is one component at its own resolution, 0 to 255, padded to whole blocks. */
@@ -223,18 +211,24 @@ static void choose(const struct quantiser *q, const float *scaled, JCOEF *block)
 	}
 }
 
-static void encode_block(const struct plane *p, const struct quantiser *q, int x, int y, JCOEF *block) {
-	float d[64];
+/* Writes a block's coefficients, in steps of the quantiser. */
+WIDE static void transform_block(const float *samples, int stride, const float *inverse, float *out) {
+	TmRow d[8], t[8];
 	int i;
 	for (i = 0; i < 8; i++)
-		memcpy(d + 8 * i, p->samples + (size_t) (y * 8 + i) * p->stride + x * 8, 8 * sizeof(float));
+		d[i] = *(const TmRow *) (samples + (size_t) i * stride);
 	transform(d);
-	transpose(d);
-	transform(d);
-	transpose(d);
-	d[0] -= HALF;
-	for (i = 0; i < 64; i++)
-		d[i] *= q->inverse[i];
+	tm_transpose(d, t);
+	transform(t);
+	tm_transpose(t, d);
+	d[0][0] -= HALF;
+	for (i = 0; i < 8; i++)
+		*(TmRow *) (out + 8 * i) = d[i] * *(const TmRow *) (inverse + 8 * i);
+}
+
+static void encode_block(const struct plane *p, const struct quantiser *q, int x, int y, JCOEF *block) {
+	float d[64];
+	transform_block(p->samples + (size_t) y * 8 * p->stride + x * 8, p->stride, q->inverse, d);
 	memset(block, 0, 64 * sizeof(JCOEF));
 	block[0] = (JCOEF) lrintf(d[0]);
 	choose(q, d, block);

@@ -167,6 +167,22 @@ int tm_plane_unsharp(TmPlane *p, double sigma, double amount) {
 	return 0;
 }
 
+/* Luma ends at black, chroma around no colour (ITU-R BT.601). */
+static void convert_range(TmPlane *p, float factor, float from, float to) {
+	const size_t count = (size_t) p->stride * p->rows;
+	size_t i;
+	for (i = 0; i < count; i++)
+		p->samples[i] = clamp((p->samples[i] - from) * factor + to);
+}
+
+void tm_planes_range(TmPlanes *p, int limited) {
+	const float luma = 219 / 255.0f, chroma = 224 / 255.0f;
+	int i;
+	convert_range(&p->plane[0], limited ? luma : 1 / luma, limited ? 0 : 16, limited ? 16 : 0);
+	for (i = 1; i < p->count; i++)
+		convert_range(&p->plane[i], limited ? chroma : 1 / chroma, 128, 128);
+}
+
 static int neutral(const TmPlane *p, int x, int y) {
 	return p->bytes ? *(unsigned char *) at(p, x, y) == 128 : fabsf(*(float *) at(p, x, y) - 128) < 0.5f;
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/renderer/internal/colour"
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
+	"github.com/thumbmill/thumbmill/renderer/internal/jpeg"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -22,33 +23,74 @@ const (
 // and a half for each pixel with halved chroma. libvips decodes larger ones in strips.
 const mostEntire = 16_000_000
 
-// loadPlanes draws a reduction of a JPEG from its planes. It returns false if planes do not suit this
+// loadPlanes draws a reduction of a JPEG, or of a lossy WebP, from its planes. It returns false if planes do not suit this
 // render; libvips draws it then. A straight thumbnail stays planes; any other becomes a picture of libvips
 // at the thumbnail's size.
 func (r *render) loadPlanes(stored, scaled geometry.Size, orientation int) (done bool, err error) {
-	luma := eighths(r.spec, stored, scaled)
-	if r.header.Type != thumbnail.TypeJPEG || r.header.Indexed || luma > entire || r.decoding == nil { // an indexed JPEG is a drawn page, and its edges would show
+	if r.header.Indexed || r.decoding == nil { // an indexed JPEG is a drawn page, and its edges would show
 		return false, nil
 	}
-	straight := r.straight()
-	needed := need{luma: luma, chroma: luma, sizes: [2]geometry.Size{scaled, {Width: (scaled.Width + 1) / 2, Height: (scaled.Height + 1) / 2}}}
-	if !straight {
-		needed.chroma, needed.sizes[1] = max(luma, min(2*luma, finest)), scaled
-	}
-	decoded, err := r.decoding.at(r.fd, needed)
-	if err != nil || decoded.Warned || decoded.Width != stored.Width || decoded.Height != stored.Height {
-		return false, nil //nolint:nilerr // libvips reports the error
+	target, straight := r.straight()
+	decoded := r.decodedPlanes(stored, scaled, straight)
+	if decoded == nil {
+		return false, nil
 	}
 	r.scaled = r.planned.Scaled != r.source
 	f := framing{scaled: scaled, orientation: orientation, cut: r.cutOf(scaled.Turned(orientation))}
 	of := exact
-	if straight && !r.unsharpens() && r.worth() <= 0 {
+	if straight && !r.unsharpens() && r.rangeOfOriginal() == rangeOf(target) && (target != thumbnail.FormatJPEG || r.worth() <= 0) {
 		of = rounded
 	}
 	if r.planes, err = f.scale(decoded, straight && len(decoded.Planes) == components, of); err != nil {
 		return false, err
 	}
+	r.target = target
 	return true, r.settlePlanes(straight)
+}
+
+// decodedPlanes returns planes that suffice for the thumbnail, or nil.
+func (r *render) decodedPlanes(stored, scaled geometry.Size, straight bool) *jpeg.Planes {
+	needed := need{sizes: [2]geometry.Size{scaled, scaled}}
+	if straight {
+		needed.sizes[1] = geometry.Size{Width: (scaled.Width + 1) / 2, Height: (scaled.Height + 1) / 2}
+	}
+	var decoded *jpeg.Planes
+	var err error
+	switch r.header.Type {
+	case thumbnail.TypeJPEG:
+		needed.luma = eighths(r.spec, stored, scaled)
+		switch needed.chroma = needed.luma; {
+		case !straight:
+			needed.chroma = max(needed.luma, min(2*needed.luma, finest))
+		case needed.luma <= finest: // chroma's blocks do not show, also sharpened
+			needed.chroma = coarsest(stored, scaled, 1)
+		}
+		if needed.luma <= entire {
+			decoded, err = r.decoding.at(r.fd, needed)
+		}
+	case thumbnail.TypeWebP:
+		if needed.shrink = r.shrink(stored, scaled); needed.shrink > 1 && r.spec.Sharpen == nil {
+			decoded, err = r.decoding.webP(r.fd, stored, needed)
+		}
+	}
+	if err != nil || decoded == nil || decoded.Warned || decoded.Width != stored.Width || decoded.Height != stored.Height {
+		return nil // libvips reports the error
+	}
+	return decoded
+}
+
+// covers reports whether n eighths of the stored picture are slack times as large as scaled.
+func covers(stored, scaled geometry.Size, n int, slack float64) bool {
+	return float64(stored.Width*n) >= float64(8*scaled.Width)*slack && float64(stored.Height*n) >= float64(8*scaled.Height)*slack
+}
+
+// coarsest returns the smallest scale, in eighths, that is slack times as large as scaled, and at most finest.
+func coarsest(stored, scaled geometry.Size, slack float64) int {
+	n := 1
+	for n < finest && !covers(stored, scaled, n, slack) {
+		n++
+	}
+	return n
 }
 
 // eighths returns the smallest scale, in eighths, whose decoded picture is large enough for scaled: 1 to finest, or
@@ -58,37 +100,51 @@ func eighths(s thumbnail.Spec, stored, scaled geometry.Size) int {
 	if s.Sharpen != nil {
 		slack, least = sharpenedSlack, finestSlack
 	}
-	covers := func(n int, slack float64) bool {
-		return float64(stored.Width*n) >= float64(8*scaled.Width)*slack && float64(stored.Height*n) >= float64(8*scaled.Height)*slack
-	}
-	for n := 1; n < finest; n++ {
-		if covers(n, slack) {
-			return n
-		}
-	}
-	if covers(finest, least) {
-		return finest
+	if n := coarsest(stored, scaled, slack); n < finest || covers(stored, scaled, n, least) {
+		return n
 	}
 	smaller := scaled.Width < stored.Width && scaled.Height < stored.Height
-	if smaller && covers(8, least) && stored.Width*stored.Height <= mostEntire {
+	if smaller && covers(stored, scaled, 8, least) && stored.Width*stored.Height <= mostEntire {
 		return entire
 	}
 	return entire + 1
 }
 
-// straight reports whether the thumbnail is written from planes: it is a JPEG with halved chroma, its colours
-// are not converted, and no step reads its pixels.
-func (r *render) straight() bool {
+// straight returns the format of a thumbnail that is written from planes. It returns false for others: the
+// thumbnail is a JPEG or a WebP with halved chroma, its colours are not converted, and no step reads its pixels.
+func (r *render) straight() (thumbnail.Format, bool) {
 	s := r.spec
 	if s.FlipX || s.FlipY || s.Smart || s.Debug || len(s.Operations) > 0 || s.Chroma == "4:4:4" || r.unsharpens() && s.Sharpen.Threshold > 0 {
-		return false
+		return "", false
 	}
-	size := r.planned.Size()
-	if s.Format != thumbnail.FormatJPEG && (s.Format != thumbnail.FormatAuto || r.preferred(false, false, size) != thumbnail.FormatJPEG) {
-		return false
+	size, format := r.planned.Size(), s.Format
+	if format == thumbnail.FormatAuto {
+		format = r.preferred(false, false, size)
 	}
-	return r.keepsColours(size.Width * size.Height)
+	if !r.keepsColours(size.Width * size.Height) {
+		return "", false
+	}
+	if format == thumbnail.FormatJPEG || format == thumbnail.FormatWebP && r.straightWebP(size) {
+		return format, true
+	}
+	return "", false
 }
+
+// straightWebP reports whether a WebP of a size is written from planes: lossless ones are not, nor those with a profile.
+func (r *render) straightWebP(size geometry.Size) bool {
+	bare := len(r.written(r.current.blob(iccName))) == 0
+	return bare && r.spec.QualityOf(thumbnail.FormatWebP) < 100 && r.origin() == r.header.Type && max(size.Width, size.Height) <= thumbnail.FormatWebP.Row().LongestSide
+}
+
+// sampleRange says which samples are black and white.
+type sampleRange bool
+
+// limited samples are WebP's: 16 to 235 for luma, and 16 to 240 for chroma. Others are JFIF's, 0 to 255.
+const limited sampleRange = true
+
+func rangeOf(f thumbnail.Format) sampleRange { return f == thumbnail.FormatWebP }
+
+func (r *render) rangeOfOriginal() sampleRange { return r.header.Type == thumbnail.TypeWebP }
 
 // keepsColours reports whether a thumbnail of area pixels keeps the original's colours unconverted.
 func (r *render) keepsColours(area int) bool {
@@ -120,8 +176,13 @@ func (r *render) settlePlanes(straight bool) error {
 		}
 		r.sharpened = true
 	}
+	if of := rangeOf(r.target); r.rangeOfOriginal() != of {
+		C.tm_planes_range(r.planes.ptr, cBool(of == limited))
+	}
 	if straight {
-		r.planes.dropNeutral()
+		if r.target == thumbnail.FormatJPEG {
+			r.planes.dropNeutral()
+		}
 		return nil
 	}
 	joined, err := r.planes.join()

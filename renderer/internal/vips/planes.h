@@ -40,12 +40,16 @@ void tm_samples_halve(const TmSamples *in, unsigned char *out);
 /* scale.c: scales into the planes of out by Lanczos' filter of three lobes. in, across and down have an
  * element for each. -1: no memory. */
 int tm_planes_scale(const TmSamples *in, const TmAxis *across, const TmAxis *down, TmPlanes *out);
+/* scale.c: scales pixels whose bands lie side by side, to rows without gaps. -1: no memory. */
+int tm_pixels_scale(const TmSamples *in, int bands, const TmAxis *across, const TmAxis *down, unsigned char *pixels, int width, int height);
 /* Repeats the edge beyond the plane's width and height. */
 void tm_plane_pad(TmPlane *p);
 /* Exchanges rows and columns. The sides of out must be exchanged already. */
 void tm_plane_transpose(const TmPlane *in, TmPlane *out);
 /* sharp = in + amount * (in - blurred), clamped, in samples that are not rounded. -1: no memory. */
 int tm_plane_unsharp(TmPlane *p, double sigma, double amount);
+/* Converts samples that are not rounded from JFIF's range to WebP's, if limited, or back. */
+void tm_planes_range(TmPlanes *p, int limited);
 /* Returns whether every sample rounds to half. */
 int tm_plane_neutral(const TmPlane *p);
 /* Writes rows of 1 or 3 bytes a pixel; all planes are of the same size, and not rounded. */

@@ -2,10 +2,10 @@ package vips
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"image"
 	"image/color"
-	"image/jpeg"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,7 +13,10 @@ import (
 	"testing"
 	"unsafe"
 
+	_ "golang.org/x/image/webp" // decodes thumbnails
+
 	"github.com/thumbmill/thumbmill/deploy/samples"
+	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	jpegplanes "github.com/thumbmill/thumbmill/renderer/internal/jpeg"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -39,7 +42,7 @@ func (o original) drawn(t *testing.T, s thumbnail.Spec, d *decoding) image.Image
 		t.Fatal(err)
 	}
 	defer func() { _ = out.Close() }()
-	s.Quality, s.Format = 95, thumbnail.FormatJPEG
+	s.Quality, s.Format = 95, cmp.Or(s.Format, thumbnail.FormatJPEG)
 	if s.Chroma == "" {
 		s.Chroma = "4:2:0"
 	}
@@ -50,7 +53,7 @@ func (o original) drawn(t *testing.T, s thumbnail.Spec, d *decoding) image.Image
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := jpeg.Decode(bytes.NewReader(body))
+	m, _, err := image.Decode(bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +105,7 @@ func TestPlanesAreDrawnAsLibvipsDraws(t *testing.T) {
 			"of odd sides": {Width: 97}, "cut": {Width: 80, Height: 80}, "cut upright": {Width: 40, Height: 110},
 			"sharpened": {Width: 90, Sharpen: sharpen}, "with whole chroma": {Width: 100, Chroma: "4:4:4"},
 			"mirrored": {Width: 100, FlipX: true, FlipY: true}, "cut smartly": {Width: 90, Height: 60, Smart: true}, "as it is stored": {Width: 100, AsStored: true},
+			"a WebP": {Width: 100, Format: thumbnail.FormatWebP}, "a WebP, sharpened": {Width: 91, Format: thumbnail.FormatWebP, Sharpen: sharpen},
 			"filtered": {Width: 100, Operations: []thumbnail.Operation{{Name: thumbnail.StepRotate, Args: []float64{90}}}},
 		} {
 			t.Run(fmt.Sprintf("%s, orientation %d", name, orientation), func(t *testing.T) {
@@ -185,7 +189,7 @@ func TestHalves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer freeHalf(half)
+	defer freeOwn(half)
 	p := half.Planes[0]
 	got := unsafe.Slice((*byte)(p.Samples), p.Width*p.Height)
 	if want := []byte{5, 7, 8, 14, 16, 17}; p.Width != 3 || p.Height != 2 || p.Across != 0.5 || !bytes.Equal(got, want) {
@@ -216,5 +220,59 @@ func TestDecodingNeedsAFile(t *testing.T) {
 	d := decodingFor([]thumbnail.Spec{{Width: 10}}, guard.Header{Width: 100, Height: 100})
 	if planes, err := d.at(int(empty.Fd()), need{luma: 1, chroma: 1}); err == nil {
 		t.Errorf("%+v", planes)
+	}
+}
+
+// A WebP is drawn by planes as by libvips, which filters between blocks and averages RGB.
+func TestWebPsAreDrawnByPlanes(t *testing.T) {
+	body, err := samples.JPEG(slopes(803, 611))
+	_, webp, failed := read(t, body, err).render(t, thumbnail.Spec{Width: 803, Quality: 95, Chroma: "4:2:0", Format: thumbnail.FormatWebP})
+	o := read(t, webp, failed)
+	for name, s := range map[string]thumbnail.Spec{
+		"a JPEG": {Width: 100}, "of odd sides": {Width: 97}, "cut": {Width: 80, Height: 80}, "a WebP": {Width: 100, Format: thumbnail.FormatWebP},
+		"a WebP of odd sides": {Width: 91, Format: thumbnail.FormatWebP}, "mirrored": {Width: 100, FlipX: true}, "with whole chroma": {Width: 100, Chroma: "4:4:4"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &decoding{}
+			defer d.free()
+			mean, err := apart(o.drawn(t, s, d), o.byLibvips(t, s))
+			if err != nil || mean > 2 {
+				t.Errorf("%.1f apart, %v", mean, err)
+			}
+			if d.planes == nil {
+				t.Error("the thumbnail was not drawn by planes")
+			}
+		})
+	}
+	for name, s := range map[string]thumbnail.Spec{"hardly smaller": {Width: 400}, "sharpened": {Width: 100, Sharpen: &thumbnail.Sharpen{Sigma: 0.8, Amount: 1, Ratio: 1}}} {
+		d := &decoding{}
+		if o.drawn(t, s, d); d.planes != nil {
+			t.Errorf("a thumbnail that is %s was drawn by planes", name)
+		}
+	}
+}
+
+// A WebP that ends early is left to libvips.
+func TestADamagedWebPHasNoPlanes(t *testing.T) {
+	body, err := samples.JPEG(slopes(803, 611))
+	_, webp, failed := read(t, body, err).render(t, thumbnail.Spec{Width: 803, Quality: 95, Chroma: "4:2:0", Format: thumbnail.FormatWebP})
+	if failed != nil {
+		t.Fatal(failed)
+	}
+	stored := geometry.Size{Width: 803, Height: 611}
+	for name, c := range map[string]struct {
+		file []byte
+		size geometry.Size
+		want bool
+	}{
+		"whole": {webp, stored, true}, "half": {webp[:len(webp)/2], stored, false}, "of another size": {webp, geometry.Size{Width: 802, Height: 611}, false}, "a JPEG": {body, stored, false},
+	} {
+		planes, err := webPPlanes(c.file, c.size, 4)
+		if (err == nil) != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			freeOwn(planes)
+		}
 	}
 }

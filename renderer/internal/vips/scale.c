@@ -1,7 +1,8 @@
-/* Scales planes by Lanczos' filter. Rows of the result are made eight at a time: first down the
- * columns of the source, where neighbours lie side by side, then across. In between, the eight rows
- * are interleaved, so that they are side by side across too. */
+/* Scales planes, and pixels of several bands, by Lanczos' filter. Rows of the result are made eight at a
+ * time: first down the columns of the source, where neighbours lie side by side, then across. In between,
+ * the eight rows are interleaved, so that they are side by side across too. */
 #include "planes.h"
+#include "square.h"
 #include "wide.h"
 
 #include <math.h>
@@ -9,9 +10,6 @@
 #include <string.h>
 
 #define BAND 8
-
-typedef float band __attribute__((vector_size(32), aligned(4)));
-typedef int lanes __attribute__((vector_size(32)));
 
 static int whole(int n, int unit) { return (n + unit - 1) / unit * unit; }
 
@@ -111,58 +109,47 @@ WIDE static void add_rows(float *restrict sum, const unsigned char *const *row, 
 			sum[x] += w0 * a[x] + w1 * b[x] + w2 * c[x] + w3 * d[x] + (w4 * e[x] + w5 * f[x] + w6 * g[x] + w7 * h[x]);
 }
 
-/* Writes row y of the result, which still has the source's width. */
-static void sum_rows(const TmSamples *in, const struct taps *t, int y, float *sum) {
+/* Writes row y of the result, which still has the source's width, n samples. */
+static void sum_rows(const TmSamples *in, int n, const struct taps *t, int y, float *sum) {
 	const unsigned char *row[BAND];
 	int k, i;
 	for (k = 0; k < t->count[y]; k += BAND) {
 		for (i = 0; i < BAND; i++) /* a row behind the last has no weight */
 			row[i] = in->samples + (size_t) (t->first[y] + (k + i < t->count[y] ? k + i : 0)) * in->stride;
-		add_rows(sum, row, t->weights + (size_t) y * t->most + k, in->width, k == 0);
+		add_rows(sum, row, t->weights + (size_t) y * t->most + k, n, k == 0);
 	}
 }
-
-#define PAIRS(a, b) __builtin_shuffle(a, b, (lanes){0, 8, 1, 9, 4, 12, 5, 13}), __builtin_shuffle(a, b, (lanes){2, 10, 3, 11, 6, 14, 7, 15})
-#define FOURS(a, b) __builtin_shuffle(a, b, (lanes){0, 1, 8, 9, 4, 5, 12, 13}), __builtin_shuffle(a, b, (lanes){2, 3, 10, 11, 6, 7, 14, 15})
-#define LOWER(a, b) __builtin_shuffle(a, b, (lanes){0, 1, 2, 3, 8, 9, 10, 11})
-#define UPPER(a, b) __builtin_shuffle(a, b, (lanes){4, 5, 6, 7, 12, 13, 14, 15})
 
 /* Transposes squares of eight by eight: square i is from in + i * from, in rows of across, to out + i * to, in
  * rows of down. */
 WIDE static void transpose(const float *in, size_t from, size_t across, float *out, size_t to, size_t down, int squares) {
+	TmRow a[BAND], b[BAND];
 	for (; squares > 0; squares--, in += from, out += to) {
-#define IN(i) *(const band *) (in + (i) * across)
-#define OUT(i) *(band *) (out + (i) * down)
-		const band p[8] = {PAIRS(IN(0), IN(1)), PAIRS(IN(2), IN(3)), PAIRS(IN(4), IN(5)), PAIRS(IN(6), IN(7))};
-		const band q[8] = {FOURS(p[0], p[2]), FOURS(p[1], p[3]), FOURS(p[4], p[6]), FOURS(p[5], p[7])};
-		OUT(0) = LOWER(q[0], q[4]);
-		OUT(1) = LOWER(q[1], q[5]);
-		OUT(2) = LOWER(q[2], q[6]);
-		OUT(3) = LOWER(q[3], q[7]);
-		OUT(4) = UPPER(q[0], q[4]);
-		OUT(5) = UPPER(q[1], q[5]);
-		OUT(6) = UPPER(q[2], q[6]);
-		OUT(7) = UPPER(q[3], q[7]);
-#undef IN
-#undef OUT
+		for (int i = 0; i < BAND; i++)
+			a[i] = *(const TmRow *) (in + i * across);
+		tm_transpose(a, b);
+		for (int i = 0; i < BAND; i++)
+			*(TmRow *) (out + i * down) = b[i];
 	}
 }
 
 /* Makes eight interleaved rows of the result from eight interleaved rows. Behind the given columns there is room
  * for as many as are added at once. */
-WIDE static void add_columns(const float *columns, const struct taps *t, float *out, int n) {
-	int i, k;
+WIDE static void add_columns(const float *columns, const struct taps *t, float *out, int n, int bands) {
+	int i, j, k;
 	for (i = 0; i < n; i++) {
-		const band *v = (const band *) (columns + (size_t) t->first[i] * BAND);
 		const float *w = t->weights + (size_t) i * t->most;
-		band a = {0}, b = {0}, c = {0}, d = {0};
-		for (k = 0; k < t->count[i]; k += 4) {
-			a += v[k] * w[k];
-			b += v[k + 1] * w[k + 1];
-			c += v[k + 2] * w[k + 2];
-			d += v[k + 3] * w[k + 3];
+		for (j = 0; j < bands; j++) {
+			const TmRow *v = (const TmRow *) (columns + ((size_t) t->first[i] * bands + j) * BAND);
+			TmRow a = {0}, b = {0}, c = {0}, d = {0};
+			for (k = 0; k < t->count[i]; k += 4, v += 4 * bands) {
+				a += v[0] * w[k];
+				b += v[bands] * w[k + 1];
+				c += v[2 * bands] * w[k + 2];
+				d += v[3 * bands] * w[k + 3];
+			}
+			*(TmRow *) (out + ((size_t) i * bands + j) * BAND) = a + b + (c + d);
 		}
-		*(band *) (out + (size_t) i * BAND) = a + b + (c + d);
 	}
 }
 
@@ -183,36 +170,36 @@ WIDE static void round_row(const float *restrict in, unsigned char *restrict out
 		out[x] = (unsigned char) (int) (clamped(in[x]) + 0.5f);
 }
 
-static void write_row(const float *row, int y, TmPlane *out) {
+static void write_row(const float *row, int n, int y, TmPlane *out) {
 	if (out->bytes)
-		round_row(row, out->bytes + (size_t) y * out->stride, out->width);
+		round_row(row, out->bytes + (size_t) y * out->stride, n);
 	else
-		clamp_row(row, out->samples + (size_t) y * out->stride, out->width);
+		clamp_row(row, out->samples + (size_t) y * out->stride, n);
 }
 
 /* rows has room for eight rows of the source's width, and columns for them interleaved. */
-static void scale_band(const TmSamples *in, const struct taps *x, const struct taps *y, int from, TmPlane *out, float *rows, float *columns) {
-	const int wide = whole(in->width, BAND), width = whole(out->width, BAND), count = out->height - from < BAND ? out->height - from : BAND;
+static void scale_band(const TmSamples *in, int bands, const struct taps *x, const struct taps *y, int from, TmPlane *out, float *rows, float *columns) {
+	const int wide = whole(in->width * bands, BAND), width = whole(out->width * bands, BAND), count = out->height - from < BAND ? out->height - from : BAND;
 	int i;
 	for (i = 0; i < count; i++)
-		sum_rows(in, y, from + i, rows + (size_t) i * wide);
+		sum_rows(in, in->width * bands, y, from + i, rows + (size_t) i * wide);
 	transpose(rows, BAND, wide, columns, BAND * BAND, BAND, wide / BAND);
-	add_columns(columns, x, rows, out->width); /* no wider than eight rows of the source, see scale */
+	add_columns(columns, x, rows, out->width, bands); /* no wider than eight rows of the source, see scale */
 	transpose(rows, BAND * BAND, BAND, columns, BAND, width, width / BAND);
 	for (i = 0; i < count; i++)
-		write_row(columns + (size_t) i * width, from + i, out);
+		write_row(columns + (size_t) i * width, out->width * bands, from + i, out);
 }
 
-static int scale(const TmSamples *in, const struct taps *x, const struct taps *y, TmPlane *out) {
-	const int most = whole(in->width > out->width ? in->width : out->width, BAND);
-	float *rows = calloc((size_t) BAND * (2 * most + x->most), sizeof(float));
+/* The samples of a pixel's bands lie side by side. */
+static int scale(const TmSamples *in, int bands, const struct taps *x, const struct taps *y, TmPlane *out) {
+	const int most = whole((in->width > out->width ? in->width : out->width) * bands, BAND);
+	float *rows = calloc((size_t) BAND * (2 * most + x->most * bands), sizeof(float));
 	int at;
 	if (!rows)
 		return -1;
 	for (at = 0; at < out->height; at += BAND)
-		scale_band(in, x, y, at, out, rows, rows + (size_t) BAND * most);
+		scale_band(in, bands, x, y, at, out, rows, rows + (size_t) BAND * most);
 	free(rows);
-	tm_plane_pad(out);
 	return 0;
 }
 
@@ -233,8 +220,19 @@ int tm_planes_scale(const TmSamples *in, const TmAxis *across, const TmAxis *dow
 			memset(&y, 0, sizeof y);
 			failed = make_taps(&x, p->width, &across[i]) || make_taps(&y, p->height, &down[i]);
 		}
-		failed = failed || scale(&in[i], &x, &y, &out->plane[i]);
+		failed = failed || scale(&in[i], 1, &x, &y, &out->plane[i]);
+		if (!failed)
+			tm_plane_pad(&out->plane[i]);
 	}
+	free_taps(&x);
+	free_taps(&y);
+	return failed ? -1 : 0;
+}
+
+int tm_pixels_scale(const TmSamples *in, int bands, const TmAxis *across, const TmAxis *down, unsigned char *pixels, int width, int height) {
+	TmPlane out = {.width = width, .height = height, .stride = width * bands, .bytes = pixels};
+	struct taps x = {0}, y = {0};
+	int failed = make_taps(&x, width, across) || make_taps(&y, height, down) || scale(in, bands, &x, &y, &out);
 	free_taps(&x);
 	free_taps(&y);
 	return failed ? -1 : 0;

@@ -99,10 +99,10 @@ type Overlay struct {
 // Render draws the spec from the original and writes the thumbnail to out. overlays has the pictures of
 // Spec.Pictures, in that order. Render refuses a thumbnail of more than maxPixels (BadURL). Other errors are
 // faults of the original, usually Undecodable.
-func Render(s thumbnail.Spec, h guard.Header, maxPixels int64, original, out *os.File, overlays []Overlay) (Result, error) {
+func Render(s thumbnail.Spec, h guard.Header, maxPixels int64, effort Effort, original, out *os.File, overlays []Overlay) (Result, error) {
 	once := &decoding{}
 	defer once.free()
-	return draw(&render{spec: s, header: h, maxPixels: maxPixels, fd: int(original.Fd()), overlays: overlays, decoding: once}, out)
+	return draw(&render{spec: s, header: h, maxPixels: maxPixels, effort: effort, fd: int(original.Fd()), overlays: overlays, decoding: once}, out)
 }
 
 // draw does one pass. An error that is not a fault becomes a fault of the original.
@@ -137,6 +137,7 @@ type render struct {
 	spec      thumbnail.Spec
 	header    guard.Header
 	maxPixels int64
+	effort    Effort
 	fd        int
 	overlays  []Overlay
 	source    geometry.Size // upright, after trim
@@ -147,16 +148,17 @@ type render struct {
 	decoded   map[thumbnail.Location]*filter.Picture
 	steps     []picture
 	current   picture
-	frames    int            // the frames of an animation, under each other
-	scaled    bool           // the thumbnail has another size than the original
-	changed   []byte         // the original, if it is read from memory
-	mapped    []byte         // the raster that a tool drew, or an animation's frames
-	isFrame   bool           // the picture is a frame of an animation
-	first     *render        // the render of the first frame, in later frames
-	attended  *geometry.Rect // the area that a smart cut took
-	decoding  *decoding      // of a JPEG; nil for frames and for pictures beside the original
-	planes    *planar        // the finished picture, if it is written from planes
-	sharpened bool           // the planes are sharpened already
+	frames    int              // the frames of an animation, under each other
+	scaled    bool             // the thumbnail has another size than the original
+	changed   []byte           // the original, if it is read from memory
+	mapped    []byte           // the raster that a tool drew, or an animation's frames
+	isFrame   bool             // the picture is a frame of an animation
+	first     *render          // the render of the first frame, in later frames
+	attended  *geometry.Rect   // the area that a smart cut took
+	decoding  *decoding        // of a JPEG or a WebP; nil for frames and for pictures beside the original
+	planes    *planar          // the finished picture, if it is written from planes
+	target    thumbnail.Format // of planes
+	sharpened bool             // the planes are sharpened already
 }
 
 func (r *render) free() {
@@ -214,7 +216,7 @@ func (r *render) draw() (thumbnail.Format, error) {
 		return "", err
 	}
 	if r.planes != nil {
-		return thumbnail.FormatJPEG, nil
+		return r.target, nil
 	}
 	if err := r.each(r.mirror, r.sharpen, r.debug, r.operate); err != nil {
 		return "", err
@@ -276,6 +278,11 @@ func (r *render) load() error {
 	if done, err := r.loadPlanes(stored, scaled, orientation); done || err != nil {
 		return err
 	}
+	if done, err := r.reducePNG(stored, scaled, orientation); err != nil {
+		return err
+	} else if done {
+		return r.arrange(plan, orientation)
+	}
 	whole, err := r.open(r.shrink(stored, scaled), false)
 	if err != nil {
 		return err
@@ -289,6 +296,11 @@ func (r *render) scaleWhole(plan geometry.Plan, scaled geometry.Size, orientatio
 	if err := r.scale(scaled); err != nil {
 		return err
 	}
+	return r.arrange(plan, orientation)
+}
+
+// arrange turns and cuts a scaled image.
+func (r *render) arrange(plan geometry.Plan, orientation int) error {
 	compute := r.settle
 	if orientation > 1 { // turning reads pixels in another order than a decoder writes them
 		compute = r.compute
@@ -326,13 +338,18 @@ const (
 	finestSlack    = 1.5
 )
 
+// larger returns how much larger a picture is than its reduction, in the direction that is reduced less.
+func larger(from, to geometry.Size) float64 {
+	return min(float64(from.Width)/float64(to.Width), float64(from.Height)/float64(to.Height))
+}
+
 // shrink returns the factor by which the decoder shrinks while it loads: 1, 2, 4 or 8.
 func (r *render) shrink(from, to geometry.Size) int {
 	slack := 1.0
 	if r.spec.Sharpen != nil {
 		slack = averagedSlack
 	}
-	least := min(float64(from.Width)/float64(to.Width), float64(from.Height)/float64(to.Height))
+	least := larger(from, to)
 	if r.header.Type == thumbnail.TypeWebP {
 		return r.shrinkWebP(least)
 	}

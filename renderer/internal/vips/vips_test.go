@@ -78,7 +78,7 @@ func (o original) render(t *testing.T, s thumbnail.Spec, overlays ...Overlay) (R
 		t.Fatal(err)
 	}
 	defer func() { _ = out.Close() }()
-	result, rendering := Render(s, o.header, maxPixels, o.file, out, overlays)
+	result, rendering := Render(s, o.header, maxPixels, Usual, o.file, out, overlays)
 	body, err := os.ReadFile(out.Name())
 	if err != nil {
 		t.Fatal(err)

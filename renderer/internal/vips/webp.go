@@ -1,10 +1,20 @@
 package vips
 
+// #cgo pkg-config: libwebp
+// #include <stdlib.h>
+// #include "webp.h"
+import "C"
+
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
+	"github.com/thumbmill/thumbmill/renderer/internal/jpeg"
 	"github.com/thumbmill/thumbmill/renderer/internal/metadata"
 )
 
@@ -32,7 +42,7 @@ func (r *render) shrinkWebP(larger float64) int {
 const (
 	losslessBytes = 1.5
 	hopelessBytes = losslessBytes * 1.15
-	noisyBytes    = 1.0
+	noisyBytes    = 0.5
 	briefly       = 1.07 // bytes of a brief file, for each byte of a patient one
 	hastyWebP     = ".webp[lossless=true,effort=0]"
 	briefWebP     = ".webp[lossless=true,effort=1]"
@@ -47,7 +57,7 @@ func (r *render) losslessWebP() ([]byte, error) {
 	}
 	most := losslessBytes * float64(r.area())
 	switch noisy := float64(len(file)) > noisyBytes*float64(r.area()); {
-	case r.large():
+	case r.large() || r.effort == Hasty:
 	case noisy:
 		most *= briefly
 		file, err = r.packWebP(briefWebP)
@@ -86,4 +96,44 @@ func lossyWebP(fd int) bool {
 		at += int64(len(head)) + length + length&1
 	}
 	return false
+}
+
+// webPPlanes decodes a lossy WebP to planes that are smaller by a factor, in this package's memory.
+func webPPlanes(file []byte, stored geometry.Size, factor int) (*jpeg.Planes, error) {
+	to := geometry.Size{Width: (stored.Width + factor - 1) / factor, Height: (stored.Height + factor - 1) / factor}
+	half := geometry.Size{Width: (to.Width + 1) / 2, Height: (to.Height + 1) / 2}
+	planes := &jpeg.Planes{Width: stored.Width, Height: stored.Height}
+	var samples [components]*C.uchar
+	var strides [components]C.int
+	for i, size := range []geometry.Size{to, half, half} {
+		stride := (size.Width + 15) &^ 15
+		memory := C.malloc(C.size_t(stride * size.Height))
+		if memory == nil {
+			freeOwn(planes)
+			return nil, errNoMemory
+		}
+		samples[i], strides[i] = (*C.uchar)(memory), C.int(stride)
+		planes.Planes = append(planes.Planes, jpeg.Plane{
+			Width: size.Width, Height: size.Height, Stride: stride, Samples: memory,
+			Across: float64(size.Width) / float64(stored.Width), Down: float64(size.Height) / float64(stored.Height),
+		})
+	}
+	if C.tm_webp_planes((*C.uchar)(&file[0]), C.size_t(len(file)), C.int(stored.Width), C.int(stored.Height), C.int(to.Width), C.int(to.Height),
+		&samples[0], &strides[0]) != 0 {
+		freeOwn(planes)
+		return nil, errors.New("not a whole lossy WebP without alpha")
+	}
+	return planes, nil
+}
+
+// webPOfPlanes encodes planes as libvips would encode their RGB.
+func (r *render) webPOfPlanes(quality int) ([]byte, error) {
+	var out *C.uchar
+	var length C.size_t
+	code := C.tm_webp(r.planes.ptr, C.int(quality), C.int(r.lossyEffort()), &out, &length)
+	defer C.tm_webp_free(unsafe.Pointer(out))
+	if code != 0 {
+		return nil, fmt.Errorf("libwebp: encoding failed with code %d", code)
+	}
+	return C.GoBytes(unsafe.Pointer(out), C.int(length)), nil
 }

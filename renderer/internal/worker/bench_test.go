@@ -87,7 +87,7 @@ func bench(b *testing.B, w *tabwriter.Writer, p *Pool, f *os.File) (ours, bimgs 
 		}
 		defer func() { _ = out.Close() }()
 		return processor(func() {
-			if _, err := vips.Render(s, h, 1<<30, f, out, nil); err != nil {
+			if _, err := vips.Render(s, h, 1<<30, vips.Usual, f, out, nil); err != nil {
 				b.Fatal(err)
 			}
 			if _, err := Contents(out); err != nil {

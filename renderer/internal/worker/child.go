@@ -147,7 +147,7 @@ func (drawing) perform(t Task, original, out *os.File) (Report, error) {
 	for _, o := range t.Overlays {
 		overlays = append(overlays, vips.Overlay(o))
 	}
-	drawn, err := vips.Render(t.Spec, t.Header, t.MaxPixels, original, out, overlays)
+	drawn, err := vips.Render(t.Spec, t.Header, t.MaxPixels, t.Effort, original, out, overlays)
 	return reportOf(drawn), err
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
+	"github.com/thumbmill/thumbmill/renderer/internal/vips"
 	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -31,6 +32,16 @@ type Kind string
 const (
 	Vips  Kind = "vips"
 	Tools Kind = "tools"
+)
+
+// Effort is how much time a drawing worker's encoders take to save bytes.
+type Effort = vips.Effort
+
+// The efforts.
+const (
+	Usual   = vips.Usual
+	Hasty   = vips.Hasty
+	Patient = vips.Patient
 )
 
 // Task is the request to a worker.
@@ -49,6 +60,8 @@ type Task struct {
 	Work tools.Work `json:"work,omitempty"`
 	// Careful says that a worker died of the original: a program draws it, not a library in the worker.
 	Careful bool `json:"careful,omitempty"`
+	// Effort is the encoder's.
+	Effort Effort `json:"effort,omitempty"`
 	// Yields says that other tasks come first when processors are short.
 	Yields bool `json:"-"`
 }

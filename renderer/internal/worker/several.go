@@ -104,7 +104,7 @@ func performSeveral(task Task, files []*os.File) (err error) {
 	if err := limitCPU(cpuTimeOf(unix.RUSAGE_SELF) + time.Duration(task.CPUSeconds)*time.Second); err != nil {
 		return err
 	}
-	vips.Several(task.Specs, task.Header, task.MaxPixels, files[0], files[1:], func(_ int, drawn vips.Result, failed error) {
+	vips.Several(task.Specs, task.Header, task.MaxPixels, task.Effort, files[0], files[1:], func(_ int, drawn vips.Result, failed error) {
 		now := cpuTime()
 		report := reportOf(drawn)
 		report.CPU, report.Spent = now-before, spent()
