@@ -78,7 +78,7 @@ func New(c Config) (*Coordinator, error) {
 	if co.gate, err = openGate(c, commands, frames); err != nil {
 		return nil, errors.Join(err, co.parts.Stop(context.Background()))
 	}
-	co.parts = append(co.parts, wanted.NewSampler(estimator, table, observer.demand, renderers), co.gate, co.report)
+	co.parts = append(co.parts, wanted.NewSampler(estimator, table, observer.demand, renderers), frames, co.gate, co.report)
 	c.Metrics.MustRegister(observer.waits, tableMetrics{table, co.gate})
 	c.Metrics.MustRegister(wantedMetrics(estimator)...)
 	return co, nil

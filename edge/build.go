@@ -111,7 +111,7 @@ func (e *Edge) connect(open.Stores) (err error) {
 	e.add(service.Deferred(e.conn.Close))
 	ctx, cancel := context.WithTimeout(context.Background(), queue.StartWithin)
 	defer cancel()
-	if e.dispatcher, err = dispatch.New(ctx, e.name, e.conn, c.Settings.NATS, e.fleet.Choose, c.Log); err != nil {
+	if e.dispatcher, err = dispatch.New(ctx, e.name, e.conn, c.Settings.NATS, e.fleet, c.Log); err != nil {
 		return err
 	}
 	e.breakers = append(e.breakers, e.dispatcher.Breaker())
@@ -119,19 +119,16 @@ func (e *Edge) connect(open.Stores) (err error) {
 		c.Log.Info("reconnect to NATS")
 		e.dispatcher.Reconnected()
 	})
-	e.watchSites()
+	e.tendJobs()
 	return e.fleet.Listen(e.conn, e.steer)
 }
 
-// watchSites looks every second for jobs at sites whose renderers are gone.
-func (e *Edge) watchSites() {
-	if len(e.config.Settings.NATS.Overflow) == 0 {
-		return
-	}
+// tendJobs looks every second for jobs whose renderers are gone.
+func (e *Edge) tendJobs() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var loop sync.WaitGroup
 	loop.Go(func() {
-		periodic.Do(ctx, renderjob.HeartbeatEvery, func(context.Context) { e.dispatcher.Abandon(e.fleet.Lives) })
+		periodic.Do(ctx, renderjob.HeartbeatEvery, e.dispatcher.Tend)
 	})
 	e.add(service.Deferred(func() { cancel(); loop.Wait() }))
 }

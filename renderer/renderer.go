@@ -142,7 +142,7 @@ func (r *Renderer) makePipeline() error {
 		return err
 	}
 	r.pipeline = pipeline.New(pipeline.Config{
-		Renderer: r.name, Originals: originals, Versions: stores.Originals, Thumbnails: stores.Thumbnails,
+		Renderer: r.name, Site: r.config.Settings.NATS.Site, Originals: originals, Versions: stores.Originals, Thumbnails: stores.Thumbnails,
 		Tracer: r.tracer, Engines: r.engines, Slots: r.slots, Batch: s.Batch, MaxOriginalPixels: s.MaxPixels, Memory: int64(s.MemoryLimit), //nolint:gosec // bounded by settings
 		Edges: edges{r.conn}, Log: r.config.Log, Metrics: r.config.Metrics,
 	})

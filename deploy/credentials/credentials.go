@@ -37,6 +37,8 @@ type Options struct {
 	// Uploads is the subject on which edges hear of new originals. "" means none, nil means the
 	// subject of the last call.
 	Uploads *string
+	// Sites are several sites with a queue each. nil means the sites of the last call, and none in the first one.
+	Sites *Sites
 	// Expire is the validity of the roles' credentials; 0 means until they are revoked.
 	Expire time.Duration
 	// Revoke revokes all earlier credentials.
@@ -79,7 +81,11 @@ func Write(dir string, o Options) error {
 			return err
 		}
 	}
-	return errors.Join(replace(filepath.Join(dir, ServerFile), server), writeSecrets(dir))
+	sites, err := keptSites(filepath.Join(dir, sitesFile), o.Sites)
+	if err != nil {
+		return err
+	}
+	return errors.Join(replace(filepath.Join(dir, ServerFile), server), sites.write(dir, account, subject, o), writeSecrets(dir))
 }
 
 // uploadSubject returns the given subject and keeps it for the next call. Without one, it returns

@@ -28,9 +28,14 @@ const uploads = "media.uploads"
 // start runs a NATS server with the configuration of a folder.
 func start(t *testing.T, dir string) *server.Server {
 	t.Helper()
-	file := filepath.Join(dir, "server.conf")
-	text := fmt.Sprintf("listen: 127.0.0.1:-1\njetstream: {store_dir: %q}\ninclude %q\n", t.TempDir(), ServerFile)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	return startIncluding(t, dir, fmt.Sprintf("jetstream: {store_dir: %q}", t.TempDir()), ServerFile)
+}
+
+// startIncluding runs a NATS server whose configuration has a text and a file of a folder.
+func startIncluding(t *testing.T, dir, text, included string) *server.Server {
+	t.Helper()
+	file := filepath.Join(dir, "server-"+included)
+	if err := os.WriteFile(file, fmt.Appendf(nil, "listen: 127.0.0.1:-1\n%s\ninclude %q\n", text, included), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	options, err := server.ProcessConfigFile(file)
@@ -126,6 +131,7 @@ func TestRolesAreKeptApart(t *testing.T) {
 		"$JS.API.STREAM.DELETE."+queue.Stream, "$JS.API.STREAM.PURGE."+queue.Stream, "$JS.API.STREAM.CREATE.OTHER",
 		"$JS.API.CONSUMER.MSG.NEXT."+queue.Stream+".renderers-standard", "$JS.API.CONSUMER.DELETE."+queue.Stream+".renderers-standard")
 
+	renderer.hears(true, queue.ConsumerChanges()...)
 	renderer.hears(true, renderjob.PurgeSubject, renderjob.ControlSubject("r"), renderjob.HandOverSubject("r"))
 	renderer.hears(false, renderjob.ResultSubject("*"), renderjob.AllHeartbeats, renderjob.AllEdges, "_INBOX.edge.>", uploads, ">")
 	renderer.says(false, renderjob.ControlSubject("r"), renderjob.PurgeSubject, renderjob.EdgeSubject("e"), "_INBOX.edge.x", uploads,

@@ -27,13 +27,17 @@ func Secrets() []Secret {
 // site's decision.
 func writeSecrets(dir string) (err error) {
 	for _, s := range Secrets() {
-		file := filepath.Join(dir, s.File)
-		if info, failed := os.Stat(file); failed == nil && info.Size() > 0 {
-			continue
-		}
-		random := make([]byte, 32)
-		_, _ = rand.Read(random) // never fails
-		err = errors.Join(err, replace(file, []byte(hex.EncodeToString(random)+"\n")))
+		err = errors.Join(err, writeSecret(filepath.Join(dir, s.File)))
 	}
 	return err
+}
+
+// writeSecret makes a secret if the file is missing.
+func writeSecret(file string) error {
+	if info, err := os.Stat(file); err == nil && info.Size() > 0 {
+		return nil
+	}
+	random := make([]byte, 32)
+	_, _ = rand.Read(random) // never fails
+	return replace(file, []byte(hex.EncodeToString(random)+"\n"))
 }

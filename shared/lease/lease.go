@@ -51,10 +51,13 @@ const (
 
 // Times that both sides keep.
 const (
-	// Beat is the pause between a client's beats. The coordinator answers each beat.
+	// Beat is the pause between a client's beats. The coordinator answers each beat. It beats by itself when it has
+	// sent nothing for a little longer, since a beat may stand behind thousands of requests.
 	Beat = 200 * time.Millisecond
-	// Silence is the silence after which a client counts its coordinator as gone. Silence and Settling
-	// together stay below a second: then the next coordinator grants.
+	// Suspicion is the silence after which a client claims its leases at the next coordinator. Suspicion and Settling
+	// together take little longer than Silence: the next coordinator then grants as soon as clients ask.
+	Suspicion = 300 * time.Millisecond
+	// Silence is the silence after which a client counts its coordinator as gone, and asks the next one.
 	Silence = 600 * time.Millisecond
 	// Patience is the silence after which a coordinator counts a client as gone.
 	Patience = 2 * time.Second

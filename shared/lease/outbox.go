@@ -25,11 +25,12 @@ type Outbox struct {
 	mu      sync.Mutex
 	waiting []byte
 	ended   bool
+	sent    time.Time // when the writer last took frames
 }
 
 // NewOutbox makes an outbox. Its owner must run Write.
 func NewOutbox(conn net.Conn) *Outbox {
-	return &Outbox{conn: conn, signal: make(chan struct{}, 1)}
+	return &Outbox{conn: conn, signal: make(chan struct{}, 1), sent: time.Now()}
 }
 
 // Add appends a frame with the function add. It neither waits nor wakes the writer.
@@ -54,6 +55,16 @@ func (o *Outbox) Offer(add func([]byte) []byte) bool {
 	return true
 }
 
+// BeatAfter sends a beat if no frame waits, and the writer has taken none for longer than quiet.
+func (o *Outbox) BeatAfter(quiet time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.waiting) == 0 && time.Since(o.sent) > quiet {
+		o.waiting = AppendBeat(o.waiting)
+		o.Wake()
+	}
+}
+
 // Wake tells the writer to send the added frames.
 func (o *Outbox) Wake() {
 	select {
@@ -76,7 +87,7 @@ func (o *Outbox) Write() {
 	for range o.signal {
 		o.mu.Lock()
 		text, ended := o.waiting, o.ended
-		o.waiting = spare[:0]
+		o.waiting, o.sent = spare[:0], time.Now()
 		o.mu.Unlock()
 		if ended {
 			return

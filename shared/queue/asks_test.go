@@ -109,3 +109,44 @@ func TestStreamsThatCannotBeMade(t *testing.T) {
 		})
 	}
 }
+
+// A role that starts changes nothing of a queue that is as it should be, and mends one that is not.
+func TestAQueueThatIsThereIsLeftAlone(t *testing.T) {
+	conn, err := nats.Connect(servers.StartNATS(t).URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes := make(chan *nats.Msg, 100)
+	for _, call := range []string{"STREAM.CREATE", "STREAM.UPDATE", "CONSUMER.CREATE", "CONSUMER.DURABLE.CREATE"} {
+		if _, err := conn.ChanSubscribe("$JS.API."+call+".>", changes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ensure := func(s settings.NATS) (made int) {
+		t.Helper()
+		_, err := queue.Ensure(t.Context(), js, s)
+		if err == nil {
+			err = conn.Flush() // the changes have arrived
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for made = len(changes); len(changes) > 0; {
+			<-changes
+		}
+		return made
+	}
+	for _, s := range []settings.NATS{{Replicas: 1}, {Replicas: 1, Site: "west"}} {
+		if ensure(s) == 0 {
+			t.Error("a queue that is not as it should be stays so")
+		}
+		if n := ensure(s); n > 0 {
+			t.Errorf("%d changes of a queue that is as it should be", n)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"reflect"
 	"strings"
 	"time"
 
@@ -146,6 +147,7 @@ func config(s settings.NATS) jetstream.StreamConfig {
 		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.MemoryStorage, Replicas: s.Replicas,
 		Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, MaxMsgsPerSubject: LaneBound,
 		MaxBytes: memory, MaxMsgSize: maxMessage, Duplicates: dedupe, AllowMsgTTL: true,
+		MaxConsumers: -1, MaxMsgs: -1, // no bound, as the server reports it
 	}
 	if s.Site != "" {
 		others := renderjob.Lane("*").SiteSubject(s.Site)
@@ -155,25 +157,61 @@ func config(s settings.NATS) jetstream.StreamConfig {
 	return c
 }
 
-// Ensure creates or updates the stream and its consumers. The stream is in memory: after a restart
-// of all NATS servers, edges publish their jobs again.
+// consumer returns the consumer of a lane.
+func consumer(lane renderjob.Lane, s settings.NATS) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable: lane.Consumer(), FilterSubject: lane.Subject(),
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: deadline.AckWait,
+		MaxDeliver: -1, // renderers count deliveries, and end a job that was delivered too often
+		MaxWaiting: maxPulls, MaxAckPending: maxPending, MemoryStorage: true, Replicas: s.Replicas,
+	}
+}
+
+// Ensure creates the stream and its consumers, or updates those whose settings differ. The stream is in memory: after a
+// restart of all NATS servers, edges publish their jobs again.
+//
+// Ensure changes nothing that is as it should be. The servers write each change to their disks, even one that changes
+// nothing; a server whose disk is full then ends its JetStream until its configuration is loaded again.
 func Ensure(ctx context.Context, js jetstream.JetStream, s settings.NATS) (jetstream.Stream, error) {
-	stream, err := js.CreateOrUpdateStream(ctx, config(s))
+	stream, err := ensureStream(ctx, js, config(s))
 	if err != nil {
 		return nil, fmt.Errorf("create or update stream %s: %w%s", Stream, err, remedy(err))
 	}
 	for _, lane := range renderjob.Lanes() {
-		_, err := stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
-			Durable: lane.Consumer(), FilterSubject: lane.Subject(),
-			AckPolicy: jetstream.AckExplicitPolicy, AckWait: deadline.AckWait,
-			MaxDeliver: -1, // renderers count deliveries, and end a job that was delivered too often
-			MaxWaiting: maxPulls, MaxAckPending: maxPending, MemoryStorage: true, Replicas: s.Replicas,
-		})
-		if err != nil {
+		if err := ensureConsumer(ctx, stream, consumer(lane, s)); err != nil {
 			return nil, fmt.Errorf("create consumer of lane %s: %w", lane, err)
 		}
 	}
 	return stream, nil
+}
+
+func ensureStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	stream, err := js.Stream(ctx, Stream)
+	if err == nil {
+		is := stream.CachedInfo().Config
+		is.Metadata = nil // the server's own notes
+		if reflect.DeepEqual(is, want) {
+			return stream, nil
+		}
+	} else if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, err
+	}
+	return js.CreateOrUpdateStream(ctx, want)
+}
+
+func ensureConsumer(ctx context.Context, stream jetstream.Stream, want jetstream.ConsumerConfig) error {
+	there, err := stream.Consumer(ctx, want.Durable)
+	if err == nil {
+		is := there.CachedInfo().Config
+		is.Name, is.Metadata = "", nil // the name is the one of Durable
+		if reflect.DeepEqual(is, want) {
+			return nil
+		}
+	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return err
+	}
+	_, err = stream.CreateOrUpdateConsumer(ctx, want)
+	return err
 }
 
 // JetStream's codes of errors, from the server's errors.json.

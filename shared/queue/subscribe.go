@@ -17,6 +17,12 @@ func Subscribe(conn *nats.Conn, subject string, hear nats.MsgHandler) (*nats.Sub
 	return subscribed(subject)(conn.Subscribe(subject, addressed(subject, hear)))
 }
 
+// ConsumerChanges returns the subjects on which NATS tells that a lane's consumer is new, or that another server leads it.
+func ConsumerChanges() []string {
+	const events = "$JS.EVENT.ADVISORY.CONSUMER."
+	return []string{events + "CREATED." + Stream + ".*", events + "LEADER_ELECTED." + Stream + ".*"}
+}
+
 // SubscribeGroup does the same for a group whose members share the messages.
 func SubscribeGroup(conn *nats.Conn, subject, group string, hear nats.MsgHandler) (*nats.Subscription, error) {
 	return subscribed(subject)(conn.QueueSubscribe(subject, group, addressed(subject, hear)))

@@ -10,8 +10,9 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// HandOverSubject is the subject on which a renderer receives jobs that another renderer pulled, of
-// originals on the first one's disk. The renderer answers HandOver requests with Taken or Busy.
+// HandOverSubject is the subject on which a renderer receives jobs that it did not pull: another renderer pulled
+// them, and their originals are on this one's disk, or the queue did not take them from their edge. The renderer
+// answers HandOver requests with Taken or Busy.
 func HandOverSubject(renderer string) string { return "render.handover." + renderer }
 
 // A renderer's answers to a HandOver.
@@ -20,16 +21,16 @@ const (
 	Busy  = "busy" // no slot is free
 )
 
-// HandOverTimeout bounds the wait for the answer. Then the renderer does the job itself. After a lost
-// answer two renderers do the job, which is harmless.
+// HandOverTimeout bounds the wait for the answer. Then the renderer does the job itself, and the edge asks another
+// renderer. After a lost answer two renderers do the job, which is harmless.
 const HandOverTimeout = 100 * time.Millisecond
 
-// HandOver passes a pulled job to another renderer, which is responsible for it from then on.
+// HandOver passes a job to a renderer, which is responsible for it from then on.
 type HandOver struct {
 	Job        Job
 	Deliveries int           // over all renderers, this one included
 	Age        time.Duration // since its publication, by the server's clock
-	// Receipt is the subject on which the job's message is acknowledged.
+	// Receipt is the subject on which the job's message is acknowledged; "" for a job that was never in the queue.
 	Receipt string
 }
 
@@ -69,7 +70,7 @@ func ReadHandOver(m *nats.Msg) (h HandOver, err error) {
 		return h, fmt.Errorf("read a handed-over job: %w", errors.Join(wrong[:]...))
 	case h.Deliveries < 1 || h.Age < 0:
 		return h, fmt.Errorf("read a handed-over job: %d deliveries and age %v are not possible", h.Deliveries, h.Age)
-	case !strings.HasPrefix(h.Receipt, receipts):
+	case h.Receipt != "" && !strings.HasPrefix(h.Receipt, receipts):
 		return h, fmt.Errorf("read a handed-over job: the receipt %q acknowledges no job", h.Receipt)
 	case h.Job.Version > Version:
 		return h, fmt.Errorf("read a handed-over job: its version is %d, and this renderer knows %d", h.Job.Version, Version)

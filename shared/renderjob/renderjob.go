@@ -204,7 +204,7 @@ const (
 // all the same: an edge finds the thumbnail in the store.
 const (
 	Proceed = "proceed"
-	Gone    = "gone" // no client waits any more
+	Gone    = "gone" // no client waits any more, or another site has the job
 )
 
 // StartedTimeout bounds a renderer's wait for the edge's answer.
@@ -217,7 +217,10 @@ type Result struct {
 	State   State  `json:"state"`
 	// Batch, in Started, is the number of jobs of the original that the renderer takes at once, this
 	// one included; 0 from renderers that take no siblings.
-	Batch         int    `json:"batch,omitempty"`
+	Batch int `json:"batch,omitempty"`
+	// Site is the renderer's site, since 0.10; "" where there is one site. The edge refuses Started from a site that the
+	// job has left.
+	Site          string `json:"site,omitempty"`
 	Renderer      string `json:"renderer"`
 	EngineVersion string `json:"engine_version"` // of libvips
 	// TypeVersion names the program or library that draws originals of the name's type, for the failure

@@ -4,6 +4,7 @@ package native
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -41,13 +42,18 @@ type Config struct {
 	Log        *slog.Logger
 }
 
-// Server serves connections.
+// Server serves connections. It is a service.Part, which beats while it runs.
 type Server struct {
-	config Config
+	config   Config
+	endPulse context.CancelFunc // nil before Start
+	pulse    sync.WaitGroup
+
+	mu       sync.Mutex
+	sessions map[*session]struct{}
 }
 
 // New makes a server.
-func New(c Config) *Server { return &Server{config: c} }
+func New(c Config) *Server { return &Server{config: c, sessions: map[*session]struct{}{}} }
 
 // Serve serves one client until it leaves, is silent for lease.Patience, or breaks the protocol. It
 // calls ended before it returns.
@@ -72,6 +78,8 @@ func (s *Server) serveEdge(conn net.Conn, name string, in *bufio.Reader) {
 	c := &session{config: &s.config, conn: conn, name: name, out: lease.NewOutbox(conn)}
 	var writer sync.WaitGroup
 	writer.Go(c.out.Write)
+	s.note(c)
+	defer s.drop(c)
 	var earlier pools.Receiver
 	c.owner, earlier = s.config.Table.Attach(name, c)
 	if earlier != nil { // the earlier connection may not have noticed its loss

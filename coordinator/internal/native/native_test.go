@@ -262,6 +262,40 @@ func TestBeatsAreAnswered(t *testing.T) {
 	})
 }
 
+// congested is a fleet whose reports take until the channel is closed.
+type congested chan struct{}
+
+func (c congested) Note(string) error { <-c; return nil }
+
+// An edge whose requests wait hears beats all the same. An idle coordinator beats no more often than the edge.
+func TestABusyCoordinatorBeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, way := newCoordinator(t, ""), make(congested)
+		c.config.Fleet = way
+		c.server = New(c.config)
+		if err := c.server.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.server.Stop(context.Background()) })
+		e := c.connect(t, "e", 1).beat(t)
+		beats := func(d time.Duration) int {
+			before := len(e.read())
+			time.Sleep(d)
+			synctest.Wait()
+			return len(e.read()) - before
+		}
+		e.send(func(out []byte) []byte { return lease.AppendFleet(out, "[]") })
+		if n, least := beats(10*lease.Suspicion), 10; n < least {
+			t.Errorf("a busy coordinator beats %d times in %v, want %d", n, 10*lease.Suspicion, least)
+		}
+		close(way)
+		synctest.Wait()
+		if n, most := beats(10*lease.Beat), 11; n > most {
+			t.Errorf("an idle coordinator beats %d times in %v, want at most %d", n, 10*lease.Beat, most)
+		}
+	})
+}
+
 func TestHandshake(t *testing.T) {
 	const secret = "0123456789abcdef"
 	greeting := lease.Greeting + " e " + lease.Nonce() + "\n"

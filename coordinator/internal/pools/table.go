@@ -102,9 +102,10 @@ type Table struct {
 	arrived  uint64
 
 	spare    []*pool
-	movable  []*pool // pools whose lines may move
-	settling bool    // grant nothing to Owners
-	deferred []*pool // pools whose lines may move once the table has settled
+	movable  []*pool   // pools whose lines may move
+	settling bool      // grant nothing to Owners
+	settled  time.Time // when that last began
+	deferred []*pool   // pools whose lines may move once the table has settled
 	touched  []Receiver
 
 	counts Counts
@@ -123,6 +124,12 @@ func New(o Observer) *Table {
 }
 
 func (t *Table) lock() { t.mu.Lock() }
+
+// Await returns once no other goroutine locks the table.
+func (t *Table) Await() {
+	t.mu.Lock()
+	t.mu.Unlock() //nolint:staticcheck // Await only waits for the lock
+}
 
 // unlock moves the lines that may move, and then tells the receivers to send.
 func (t *Table) unlock() {

@@ -31,6 +31,8 @@ type Watcher struct {
 	cancel     context.CancelFunc
 	group      sync.WaitGroup
 
+	stream jetstream.Stream // nil until it is found; for update alone
+
 	mu   sync.Mutex
 	seen []lease.Lane // at the last look; nil = the queue did not answer
 }
@@ -102,18 +104,19 @@ func (w *Watcher) update(ctx context.Context) {
 func (w *Watcher) readLanes(ctx context.Context) (seen []lease.Lane, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	stream, err := w.js.Stream(ctx, queue.Stream)
-	if err != nil {
-		return nil, err
+	if w.stream == nil {
+		if w.stream, err = w.js.Stream(ctx, queue.Stream); err != nil {
+			return nil, err
+		}
 	}
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter("render.job.>"))
+	info, err := w.stream.Info(ctx, jetstream.WithSubjectFilter("render.job.>"))
 	if err != nil {
 		return nil, err
 	}
 	for _, lane := range renderjob.Lanes() {
 		l := lease.Lane{Name: string(lane), Depth: int64(info.State.Subjects[lane.Subject()])} //nolint:gosec // bounded
 		if l.Depth > 0 {
-			oldest, err := stream.GetMsg(ctx, info.State.FirstSeq, jetstream.WithGetMsgSubject(lane.Subject()))
+			oldest, err := w.stream.GetMsg(ctx, info.State.FirstSeq, jetstream.WithGetMsgSubject(lane.Subject()))
 			if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) { // the job ended meanwhile
 				return nil, err
 			}

@@ -2,6 +2,7 @@ package coordinators
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +45,64 @@ func BenchmarkFailover(b *testing.B) {
 	}
 }
 
+// BenchmarkFalseAlarms reports how many of fifty edges leave, or suspect, a coordinator that is as busy as it can be for
+// five seconds: each edge takes and gives back leases over forty lines, and holds a thousand others.
+func BenchmarkFalseAlarms(b *testing.B) {
+	const lines, lasting = 40, 5 * time.Second
+	for b.Loop() {
+		first, second := servers.StartCoordinator(b), servers.StartCoordinator(b)
+		var edges []*Coordinators
+		for i := range failoverEdges {
+			edges = append(edges, newCapaciousEdge(b, fmt.Sprint("edge-", i), first.Address, second.Address))
+		}
+		eachAtOnce(b, edges, func(e *Coordinators, n int) error { return hold(b, e, n, failoverLeases/failoverEdges) })
+		before := map[*Coordinators]*conn{}
+		for _, e := range edges {
+			before[e], _ = asked(e)
+			e.mu.Lock()
+			e.readied = time.Time{}
+			e.mu.Unlock()
+		}
+		var leases atomic.Int64
+		end := time.Now().Add(lasting)
+		eachAtOnce(b, edges, func(e *Coordinators, n int) error { return churn(b, e, n, lines, end, &leases) })
+		moved, suspected := 0, 0
+		for _, e := range edges {
+			if c, _ := asked(e); c != before[e] {
+				moved++
+			}
+			e.mu.Lock()
+			if !e.readied.IsZero() {
+				suspected++
+			}
+			e.mu.Unlock()
+		}
+		b.ReportMetric(float64(moved), "edges-moved")
+		b.ReportMetric(float64(suspected), "edges-suspected")
+		b.ReportMetric(float64(leases.Load())/lasting.Seconds(), "leases/s")
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// churn takes and gives back leases over several lines at once until end.
+func churn(b *testing.B, e *Coordinators, edge, lines int, end time.Time, leases *atomic.Int64) error {
+	var all errgroup.Group
+	for line := range lines {
+		all.Go(func() error {
+			for time.Now().Before(end) {
+				held, answer, err := e.Acquire(b.Context(), wanted(fmt.Sprintf("busy-%d-%d", edge, line)))
+				if held == nil {
+					return fmt.Errorf("no lease: %+v: %w", answer, err)
+				}
+				held.Release(lease.Stored, "")
+				leases.Add(1)
+			}
+			return nil
+		})
+	}
+	return all.Wait()
+}
+
 func eachAtOnce(b *testing.B, edges []*Coordinators, do func(e *Coordinators, n int) error) {
 	b.Helper()
 	var all errgroup.Group
@@ -58,12 +117,16 @@ func eachAtOnce(b *testing.B, edges []*Coordinators, do func(e *Coordinators, n 
 // hold takes leases that last until the end of the benchmark.
 func hold(b *testing.B, e *Coordinators, edge, n int) error {
 	for i := range n {
-		r := lease.Request{Client: fmt.Sprintf("%d-%d", edge, i), Wait: 20_000, Pools: []lease.Pool{
-			{Rule: 0, Places: 1, Key: "lane:x"}, {Rule: 0, Places: 1, Key: fmt.Sprintf("ip:%d-%d", edge, i)}, {Rule: 0, Places: 1, Key: fmt.Sprintf("original:%d-%d", edge, i)},
-		}}
-		if held, answer, err := e.Acquire(b.Context(), r); held == nil {
+		if held, answer, err := e.Acquire(b.Context(), wanted(fmt.Sprintf("%d-%d", edge, i))); held == nil {
 			return fmt.Errorf("no lease: %+v: %w", answer, err)
 		}
 	}
 	return nil
+}
+
+// wanted returns a request for three pools: the lane's, and two of the client's own.
+func wanted(client string) lease.Request {
+	return lease.Request{Client: client, Wait: 20_000, Pools: []lease.Pool{
+		{Rule: 0, Places: 1, Key: "lane:x"}, {Rule: 0, Places: 1, Key: "ip:" + client}, {Rule: 0, Places: 1, Key: "original:" + client},
+	}}
 }

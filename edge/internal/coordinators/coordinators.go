@@ -3,6 +3,7 @@
 // The edge asks the first coordinator that answers. It keeps connections to all coordinators, so
 // it asks another less than a second after one falls silent. When the edge asks another
 // coordinator, or connects again, it claims all its leases there: renders under way stay counted.
+// It claims them at the next coordinator as soon as it suspects the asked one, before it asks there.
 // A lease that several coordinators know ends at all of them.
 //
 // The package recognises a daemon that speaks only PoolCounter's protocol. The caller asks that
@@ -74,6 +75,8 @@ type Coordinators struct {
 	ids     uint64
 	leases  map[uint64]*Lease
 	asked   *conn
+	ready   *conn         // to a coordinator that this edge told that it moves there
+	readied time.Time     // when the edge told so
 	changed chan struct{} // closed when a coordinator goes up or down
 	gone    time.Time     // when the last coordinator fell silent; zero while a coordinator answers
 }
@@ -263,12 +266,51 @@ func (cs *Coordinators) chooseAgain() {
 		return // PoolCounter's protocol has no claims
 	}
 	if moved {
-		first.conn.sendFrame(lease.AppendMoved)
+		cs.announce(first.conn)
 	}
+	cs.claimAll(first)
+}
+
+// suspect claims all leases at the next coordinator when the asked one has been silent for lease.Suspicion, so that the
+// next one has settled when lease.Silence is over. The edge goes on asking the silent one: two coordinators that both
+// grant would double every limit. If the silent one answers again, the leases end at both.
+func (cs *Coordinators) suspect(l *link) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	next := cs.after(l)
+	if next == nil || l != cs.preferred() {
+		return
+	}
+	cs.log.Info("prepare to leave a silent coordinator", "coordinator", l.address, "next", next.address, "leases", len(cs.leases))
+	cs.announce(next.conn)
+	cs.claimAll(next)
+}
+
+// after returns the next coordinator that speaks the native protocol, or nil. The caller holds the mutex.
+func (cs *Coordinators) after(l *link) *link {
+	for _, next := range cs.links[slices.Index(cs.links, l)+1:] {
+		if next.conn != nil {
+			return next
+		}
+	}
+	return nil
+}
+
+// announce tells a coordinator that this edge moves there, unless it has just told so. The caller holds the mutex.
+func (cs *Coordinators) announce(c *conn) {
+	if cs.ready == c && time.Since(cs.readied) < lease.Silence {
+		return
+	}
+	cs.ready, cs.readied = c, time.Now()
+	c.sendFrame(lease.AppendMoved)
+}
+
+// claimAll claims the leases that a coordinator does not know. The caller holds the mutex.
+func (cs *Coordinators) claimAll(at *link) {
 	for _, held := range cs.leases {
-		if !held.knows(first) {
-			cs.claim(first, held)
-			held.at = append(held.at, first)
+		if !held.knows(at) {
+			cs.claim(at, held)
+			held.at = append(held.at, at)
 		}
 	}
 }

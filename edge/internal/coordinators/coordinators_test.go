@@ -220,6 +220,39 @@ func TestCoordinatorsThatFail(t *testing.T) {
 	}
 }
 
+// An edge that suspects its coordinator claims its leases at the next one, and goes on asking the first. The leases end at
+// both.
+func TestASuspicion(t *testing.T) {
+	first, second := servers.StartCoordinator(t), servers.StartCoordinator(t)
+	e := newEdge(t, "a", first.Address, second.Address)
+	h, _, err := e.Acquire(t.Context(), request("x"))
+	if err != nil || h == nil {
+		t.Fatal(err)
+	}
+	leases := func(c *servers.Coordinator, want int) {
+		t.Helper()
+		eventually.Holds(t, patience, fmt.Sprintf("%s has %d leases", c.Address, want), func() bool {
+			return statistic(t, c.Address, "processing_workers") == fmt.Sprint("processing_workers: ", want)
+		})
+	}
+	eventually.Holds(t, patience, "the edge knows the next coordinator", func() bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return e.after(e.links[0]) != nil
+	})
+	for range 2 { // the second suspicion changes nothing
+		e.suspect(e.links[0])
+		leases(second, 1)
+	}
+	if c, address := asked(e); c == nil || address != first.Address {
+		t.Errorf("the edge asks %s", address)
+	}
+	leases(first, 1)
+	h.Release(lease.Stored, "")
+	leases(first, 0)
+	leases(second, 0)
+}
+
 // A lease that gives back the places of one pool keeps the others, at the next coordinator too.
 func TestALeaseNarrows(t *testing.T) {
 	first, second := servers.StartCoordinator(t), servers.StartCoordinator(t)

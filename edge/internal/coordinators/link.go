@@ -104,7 +104,7 @@ func (l *link) connect(ctx context.Context) (*conn, error) {
 	}
 	deadline, _ := ctx.Deadline()
 	_ = raw.SetDeadline(deadline)
-	in := bufio.NewReaderSize(raw, lease.ReaderSize)
+	in := bufio.NewReaderSize(raw, lease.ReaderSize) // also holds the frames that follow the greeting at once
 	if err = lease.Greet(raw, in, l.parent.name, l.parent.secret); err == nil {
 		err = raw.SetDeadline(time.Time{})
 	}
@@ -117,7 +117,8 @@ func (l *link) connect(ctx context.Context) (*conn, error) {
 		}
 		return nil, err
 	}
-	return &conn{raw: raw, in: in, out: lease.NewOutbox(raw), answers: map[uint64]chan<- lease.Answer{}}, nil
+	heard := attentive{raw, in, func() { l.parent.suspect(l) }}
+	return &conn{raw: raw, in: bufio.NewReaderSize(heard, lease.ReaderSize), out: lease.NewOutbox(raw), answers: map[uint64]chan<- lease.Answer{}}, nil
 }
 
 // dial connects, with TLS if the settings have it. A unix socket has no TLS.
@@ -179,7 +180,6 @@ func (c *conn) beat(ctx context.Context) {
 
 func (c *conn) readFrames(hear hearing) error {
 	for {
-		_ = c.raw.SetReadDeadline(time.Now().Add(lease.Silence))
 		kind, body, err := lease.ReadFrame(c.in)
 		if err != nil {
 			return err

@@ -1,5 +1,7 @@
 // Package dispatch publishes jobs and receives their results.
 //
+// While the queue takes no jobs, it gives them to renderers with free slots (direct.go).
+//
 // It publishes a job until JetStream acknowledges the job. All attempts have the same message id,
 // so a lost acknowledgement does no harm. Results come over core NATS to this edge's own subject,
 // and may be lost. After each reconnect, a flight that waits for a result therefore looks into the
@@ -35,13 +37,25 @@ const (
 	resultBacklog = 6 // results of two deliveries
 )
 
+// Fleet knows the living renderers. Its methods must not call the dispatcher.
+type Fleet interface {
+	// Choose returns the site whose queue gets the next job of a lane, or "" for the edge's own.
+	Choose(renderjob.Lane) (site string)
+	// Lives reports whether a renderer of a site lives.
+	Lives(site string) bool
+	// Free returns the names of at most so many renderers of this site with a free slot.
+	Free(most int) []string
+	// Has reports whether a renderer of this site lives.
+	Has(renderer string) bool
+}
+
 // Dispatcher publishes jobs for one edge. Its methods are safe for concurrent use.
 type Dispatcher struct {
 	edge     string
 	conn     *nats.Conn
 	js       jetstream.JetStream
 	settings settings.NATS
-	choose   func(renderjob.Lane) (site string)
+	fleet    Fleet
 	log      *slog.Logger
 	breaker  *gobreaker.CircuitBreaker[*jetstream.PubAck]
 	sub      *nats.Subscription
@@ -50,16 +64,17 @@ type Dispatcher struct {
 	open    map[string]*Handle
 	line    line
 	stalled stall
+	missing missing
 }
 
 // New returns a dispatcher that receives the results of the edge's jobs. It creates the stream if
-// the stream is missing. choose returns the site whose queue gets the next job of a lane, or "" for the edge's own.
-func New(ctx context.Context, edge string, conn *nats.Conn, s settings.NATS, choose func(renderjob.Lane) string, log *slog.Logger) (*Dispatcher, error) {
+// the stream is missing.
+func New(ctx context.Context, edge string, conn *nats.Conn, s settings.NATS, fleet Fleet, log *slog.Logger) (*Dispatcher, error) {
 	js, err := jetstream.New(conn)
 	if err != nil {
 		return nil, err
 	}
-	d := &Dispatcher{edge: edge, conn: conn, js: js, settings: s, choose: choose, log: log, open: map[string]*Handle{}, line: line{}}
+	d := &Dispatcher{edge: edge, conn: conn, js: js, settings: s, fleet: fleet, log: log, open: map[string]*Handle{}, line: line{}}
 	d.breaker = breaker.New[*jetstream.PubAck](gobreaker.Settings{
 		Name: "queue", Timeout: time.Second, ReadyToTrip: breaker.Consecutive(5),
 		IsSuccessful: func(err error) bool { return err == nil || queue.IsFull(err) || errors.Is(err, context.Canceled) },
@@ -121,6 +136,9 @@ func (d *Dispatcher) hear(m *nats.Msg) {
 func (d *Dispatcher) hearBegin(m *nats.Msg, r renderjob.Result) {
 	d.mu.Lock()
 	h := d.open[r.JobID]
+	if h != nil && h.isElsewhere(r.Site) {
+		h = nil
+	}
 	answer := d.begin(h, r.Batch)
 	if answer.Word == renderjob.Proceed {
 		h.pass(r, d.log)
@@ -175,6 +193,7 @@ type Handle struct {
 	siblings          []*Handle // rendered with this job, or held for it
 	published         time.Time
 	site              string // whose queue has the job; "" = this edge's
+	renderer          string // that got the job without the queue; "" = the queue has it
 }
 
 func (d *Dispatcher) newHandle(job renderjob.Job, deadline time.Time) *Handle {
@@ -242,12 +261,12 @@ func (h *Handle) Close() {
 	d.part(h)
 }
 
-// publish tries until the queue acknowledges the job, the lane is full, or deadline.Publish is
+// publish tries until the queue acknowledges the job, a renderer takes it, the lane is full, or deadline.Publish is
 // over. Its errors are faults: LaneFull, Unavailable.
 func (h *Handle) publish(ctx context.Context, messageID string) error {
 	ctx, cancel := context.WithTimeout(ctx, deadline.Publish)
 	defer cancel()
-	for site := h.dispatcher.choose(h.job.Lane); ; site = "" {
+	for site := h.dispatcher.fleet.Choose(h.job.Lane); ; site = "" {
 		err := h.publishOnce(ctx, messageID, site)
 		if err == nil {
 			return nil
@@ -259,7 +278,11 @@ func (h *Handle) publish(ctx context.Context, messageID string) error {
 		if queue.IsFull(err) {
 			return full(h.job.Lane, err)
 		}
-		if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		h.dispatcher.missing.note(err)
+		if ctx.Err() == nil && h.hand() {
+			return nil
+		}
+		if h.dispatcher.missing.noted.Swap(false) {
 			h.dispatcher.ensure(ctx)
 		}
 		if periodic.Sleep(ctx, retryPause) != nil {
@@ -293,6 +316,7 @@ func (h *Handle) publishOnce(ctx context.Context, messageID, site string) error 
 		return h.dispatcher.js.PublishMsg(once, message,
 			jetstream.WithMsgID(messageID), jetstream.WithMsgTTL(renderjob.TTL(left)), jetstream.WithRetryAttempts(0))
 	}
+	h.setSite(site) // before a renderer there can ask for the job
 	var ack *jetstream.PubAck
 	if site == "" {
 		ack, err = h.dispatcher.breaker.Execute(send)
@@ -303,7 +327,7 @@ func (h *Handle) publishOnce(ctx context.Context, messageID, site string) error 
 	if err == nil {
 		h.sequence = ack.Sequence
 		h.dispatcher.mu.Lock()
-		h.published, h.site = time.Now(), site
+		h.published, h.renderer = time.Now(), ""
 		h.dispatcher.mu.Unlock()
 	}
 	return err
@@ -323,18 +347,6 @@ func (h *Handle) message(site string) (*nats.Msg, time.Duration, error) {
 		message.Subject = job.Lane.SiteSubject(site)
 	}
 	return message, left, err
-}
-
-// Abandon tells the flights of jobs at other sites to look again when lives says that no renderer of the site lives: the
-// site's queue may be lost with it.
-func (d *Dispatcher) Abandon(lives func(site string) bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, h := range d.open {
-		if h.site != "" && !lives(h.site) {
-			h.lookAgain()
-		}
-	}
 }
 
 // note records the time of an attempt that the queue did not take.
@@ -391,29 +403,39 @@ func (h *Handle) Recall(ctx context.Context) bool {
 	if !recalled || h.sequence == 0 || abroad { // a renderer has begun the job, the job was never published, or no site deletes for another
 		return recalled
 	}
-	stream, err := h.dispatcher.js.Stream(ctx, queue.Stream)
+	h.dispatcher.delete(ctx, h.job.ID, h.sequence)
+	return true
+}
+
+// delete deletes a job's message from this site's queue. It drops errors: renderers learn from the edge that they must not
+// begin the job.
+func (d *Dispatcher) delete(ctx context.Context, job string, sequence uint64) {
+	stream, err := d.js.Stream(ctx, queue.Stream)
 	if err == nil {
-		err = stream.DeleteMsg(ctx, h.sequence)
+		err = stream.DeleteMsg(ctx, sequence)
 	}
 	if err != nil {
-		h.dispatcher.log.Debug("leave a recalled job in the queue", "job", h.job.ID, "error", err)
+		d.log.Debug("leave a job in the queue", "job", job, "error", err)
 	}
-	return true
 }
 
 // Restore publishes the job again if the stream has lost it, and creates the stream again if the
 // stream is gone. The message has a new id, since the stream may remember the old id without its
-// message. A sibling needs no restoring: its primary is restored.
+// message. A sibling needs no restoring: its primary is restored. A job whose site has no renderers moves to
+// another site; a job at another site that lives stays there.
 func (h *Handle) Restore(ctx context.Context) error {
-	if h.rides() {
+	if renderer := h.handedTo(); h.rides() || renderer != "" && h.dispatcher.fleet.Has(renderer) {
 		return nil
 	}
 	if h.sequence == 0 {
 		return h.publish(ctx, h.job.ID)
 	}
-	if h.abroad() {
-		h.dispatcher.log.Info("publish a job again that another site may have lost", "job", h.job.ID)
-		return h.publish(ctx, h.job.ID+"-"+nuid.Next())
+	site, lost := h.place()
+	switch {
+	case lost:
+		return h.move(ctx, site)
+	case site != "":
+		return nil
 	}
 	stream, err := queue.Ensure(ctx, h.dispatcher.js, h.dispatcher.settings)
 	if err != nil {
@@ -430,11 +452,4 @@ func (h *Handle) Restore(ctx context.Context) error {
 	}
 	h.dispatcher.log.Info("publish a job again that the stream lost", "job", h.job.ID)
 	return h.publish(ctx, h.job.ID+"-"+nuid.Next())
-}
-
-// abroad reports whether another site's queue has the job.
-func (h *Handle) abroad() bool {
-	h.dispatcher.mu.Lock()
-	defer h.dispatcher.mu.Unlock()
-	return h.site != ""
 }

@@ -24,8 +24,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start returns a dispatcher and a second connection, both on a real server.
+// start returns a dispatcher of the only site and a second connection, both on a real server.
 func start(t testing.TB) (*Dispatcher, *nats.Conn) {
+	t.Helper()
+	return startWith(t, settings.NATS{Replicas: 1}, &world{living: []string{""}})
+}
+
+func startWith(t testing.TB, s settings.NATS, fleet Fleet) (*Dispatcher, *nats.Conn) {
 	t.Helper()
 	ns := servers.StartNATS(t)
 	connect := func() *nats.Conn {
@@ -36,7 +41,7 @@ func start(t testing.TB) (*Dispatcher, *nats.Conn) {
 		t.Cleanup(conn.Close)
 		return conn
 	}
-	d, err := New(t.Context(), "e", connect(), settings.NATS{Replicas: 1}, func(renderjob.Lane) string { return "" }, slog.New(slog.DiscardHandler))
+	d, err := New(t.Context(), "e", connect(), s, fleet, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +92,13 @@ func TestAJobThatBeganIsNotRecalled(t *testing.T) {
 // begin tells the edge that a renderer begins a job, and returns the edge's answer.
 func begin(t *testing.T, d *Dispatcher, conn *nats.Conn, id string) string {
 	t.Helper()
-	m, err := renderjob.Result{Version: 1, JobID: id, State: renderjob.StateStarted}.Message(d.edge)
+	return beginAt(t, d, conn, id, "")
+}
+
+// beginAt is begin for a renderer of a site.
+func beginAt(t *testing.T, d *Dispatcher, conn *nats.Conn, id, site string) string {
+	t.Helper()
+	m, err := renderjob.Result{Version: 1, JobID: id, State: renderjob.StateStarted, Site: site}.Message(d.edge)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -180,6 +180,23 @@ func (f *Fleet) Idle() bool {
 	return f.living.free > 0
 }
 
+// Free returns the names of at most so many living renderers of this site that have a free slot by their last
+// heartbeats, in random order.
+func (f *Fleet) Free(most int) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forgetDead(time.Now())
+	return f.living.withSlots(most)
+}
+
+// Has reports whether a renderer of this site lives.
+func (f *Fleet) Has(renderer string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forgetDead(time.Now())
+	return f.living.byName[renderer] != nil
+}
+
 // Batch returns the number of jobs of one original that each renderer takes as a batch: the
 // smallest number of all living renderers that do not drain, at least 1.
 func (f *Fleet) Batch() int {

@@ -268,3 +268,22 @@ func TestASiteWithoutRenderers(t *testing.T) {
 		}
 	})
 }
+
+func TestRenderersWithFreeSlots(t *testing.T) {
+	f := New("", nil)
+	busy := beat("busy", "v1", 4, false)
+	busy.Busy = 4
+	abroad := beat("abroad", "v1", 4, false)
+	abroad.Site = "west"
+	for _, b := range []renderjob.Heartbeat{busy, abroad, beat("drains", "v1", 4, true), beat("a", "v1", 4, false), beat("b", "v1", 4, false)} {
+		f.Note(b)
+	}
+	free := f.Free(9)
+	slices.Sort(free)
+	if !slices.Equal(free, []string{"a", "b"}) || len(f.Free(1)) != 1 {
+		t.Errorf("%v have a free slot, want a and b", free)
+	}
+	if !f.Has("busy") || f.Has("abroad") || f.Has("nobody") {
+		t.Error("another renderer lives than those that sent heartbeats here")
+	}
+}

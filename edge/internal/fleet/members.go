@@ -110,6 +110,19 @@ func (m *members) silent(now time.Time, limit time.Duration) (gone []member) {
 	return gone
 }
 
+// withSlots returns the names of at most so many members with a free slot. The map's order is random.
+func (m *members) withSlots(most int) (names []string) {
+	for name, e := range m.byName {
+		if len(names) == most {
+			break
+		}
+		if beat := e.Value.(*member).beat; !beat.Draining && beat.Busy < beat.Slots {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // beats returns the latest heartbeats of the members that keep selects, with their descriptions.
 func (m *members) beats(keep func(name string) bool) (all []renderjob.Heartbeat) {
 	for e := m.order.Front(); e != nil; e = e.Next() {

@@ -38,6 +38,7 @@ type gathering struct {
 	hits      atomic.Bool  // the last answer was a whole picture
 	state     atomic.Int32 // waiting, answering or leaving
 	answered  atomic.Bool  // since closeOne last met the connection
+	looked    atomic.Bool  // see Looked; of the request that the server reads next
 	pieces    [2][]byte    // memory for writeBoth
 	both      net.Buffers  // of pieces
 }

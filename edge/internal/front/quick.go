@@ -1,7 +1,6 @@
 package front
 
 import (
-	"bufio"
 	"bytes"
 	"io"
 	"net"
@@ -23,7 +22,7 @@ type AtHand interface {
 
 // quick answers requests for thumbnails at hand below net/http's server, while the server waits for the next request of
 // a connection. The server reads every other request, and all requests of connections that are encrypted or speak
-// HTTP/2. Both parse with http.ReadRequest.
+// HTTP/2. A fuzz test compares each request with the one that http.ReadRequest reads.
 //
 // A connection is in step while all that the server read are whole plain heads (plainHead), one after the other. Only then
 // the next byte surely begins a request. A connection that lost step once never gets it back: a request inside of
@@ -38,7 +37,7 @@ type quick struct {
 func newQuick(handler http.Handler) *quick {
 	atHand, _ := handler.(AtHand)
 	return &quick{handler: atHand, answers: sync.Pool{New: func() any {
-		return &answer{header: http.Header{}, in: bufio.NewReaderSize(nil, readAhead)}
+		return &answer{header: http.Header{}, asked: newHead()}
 	}}}
 }
 
@@ -53,14 +52,14 @@ func (q *quick) wait() {
 
 // serve answers the request of a plain head, and reports whether it did. An error means that the connection is of no
 // more use.
-func (q *quick) serve(g *gathering, head []byte) (served bool, err error) {
+func (q *quick) serve(g *gathering, plain []byte) (served bool, err error) {
 	if q.handler == nil || !q.running.TryRLock() {
 		return false, nil
 	}
 	defer q.running.RUnlock()
 	a := q.answers.Get().(*answer)
 	defer q.answers.Put(a)
-	r := a.read(head)
+	r := a.asked.read(plain)
 	if r == nil {
 		return false, nil
 	}
@@ -79,6 +78,7 @@ func (q *quick) serve(g *gathering, head []byte) (served bool, err error) {
 		if served = q.handler.ServeAtHand(a, r); served {
 			err = a.end()
 		}
+		g.looked.Store(a.looked)
 	}
 	a.conn, ended = nil, true
 	return served, g.end(err)
@@ -86,36 +86,23 @@ func (q *quick) serve(g *gathering, head []byte) (served bool, err error) {
 
 // answer writes one answer of HTTP/1.1.
 type answer struct {
-	source   bytes.Reader
-	in       *bufio.Reader // of source
+	asked    *head
 	conn     *gathering
 	header   http.Header
-	bodiless bool // of HEAD: the answer has no body
-	status   int  // 0: no head is written
+	bodiless bool  // of HEAD: the answer has no body
+	status   int   // 0: no head is written
+	sized    bool  // the head tells the length of the body
+	left     int64 // bytes of this length that are not written yet
+	whole    bool  // the head has its end
 	close    bool
+	looked   bool // see Looked
 	head     bytes.Buffer
 	err      error // of the connection
 }
 
-// read returns the request of a plain head, or nil for a request that the server must read.
-func (a *answer) read(head []byte) *http.Request {
-	a.source.Reset(head)
-	a.in.Reset(&a.source)
-	r, err := http.ReadRequest(a.in)
-	if err != nil || r.ProtoMajor != 1 || r.ProtoMinor != 1 || r.Close || r.ContentLength != 0 || !plainHost(r.Host) {
-		return nil
-	}
-	return r
-}
-
-// plainHost reports whether a Host header surely passes the server's check.
-func plainHost(host string) bool {
-	return host != "" && strings.Trim(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]") == ""
-}
-
 func (a *answer) begin(g *gathering, r *http.Request) {
 	clear(a.header)
-	a.conn, a.bodiless, a.status, a.close, a.err = g, r.Method == http.MethodHead, 0, false, nil
+	a.conn, a.bodiless, a.status, a.whole, a.close, a.looked, a.err = g, r.Method == http.MethodHead, 0, false, false, false, nil
 	r.RemoteAddr = g.remote
 }
 
@@ -128,10 +115,7 @@ func (a *answer) WriteHeader(status int) {
 		return
 	}
 	a.status = status
-	if a.header["Content-Length"] == nil && status != http.StatusNotModified {
-		a.close = true
-		a.header["Connection"] = []string{"close"}
-	}
+	a.measure()
 	a.head.Reset()
 	for _, text := range []string{"HTTP/1.1 ", strconv.Itoa(status), " ", http.StatusText(status), "\r\nDate: "} {
 		a.head.WriteString(text)
@@ -140,6 +124,33 @@ func (a *answer) WriteHeader(status int) {
 	a.head.WriteString("\r\n")
 	for name, values := range a.header {
 		a.writeField(name, values)
+	}
+}
+
+// measure notes the length of the body that the headers tell.
+func (a *answer) measure() {
+	a.left, a.sized = 0, a.status == http.StatusNotModified
+	if told := a.header["Content-Length"]; len(told) == 1 && !a.sized {
+		var err error
+		a.left, err = strconv.ParseInt(told[0], 10, 64)
+		a.sized = err == nil
+	}
+}
+
+// endHead ends the head, once it is known whether the answer is empty.
+func (a *answer) endHead(empty bool) {
+	if a.whole {
+		return
+	}
+	a.whole = true
+	switch {
+	case a.sized:
+	case empty && a.bodiless:
+	case empty:
+		a.head.WriteString("Content-Length: 0\r\n")
+	default:
+		a.close = true
+		a.head.WriteString("Connection: close\r\n")
 	}
 	a.head.WriteString("\r\n")
 }
@@ -162,6 +173,7 @@ func (a *answer) writeField(name string, values []string) {
 // Write sends a part of the body, behind the head if that is not sent yet.
 func (a *answer) Write(p []byte) (n int, err error) {
 	a.WriteHeader(http.StatusOK)
+	a.endHead(false)
 	if a.err != nil {
 		return 0, a.err
 	}
@@ -170,23 +182,39 @@ func (a *answer) Write(p []byte) (n int, err error) {
 	}
 	if a.head.Len() == 0 {
 		n, a.err = a.conn.TCPConn.Write(p)
-		return n, a.err
+	} else {
+		n, a.err = a.conn.writeBoth(a.head.Bytes(), p)
+		a.head.Reset()
 	}
-	n, a.err = a.conn.writeBoth(a.head.Bytes(), p)
-	a.head.Reset()
+	a.left -= int64(n)
 	return n, a.err
 }
 
 // end sends a head without a body. It returns io.EOF when the connection must close.
 func (a *answer) end() error {
 	a.WriteHeader(http.StatusOK)
+	a.endHead(true)
 	if a.err == nil && a.head.Len() > 0 {
 		_, a.err = a.conn.TCPConn.Write(a.head.Bytes())
 	}
-	if a.err == nil && a.close {
+	if cut := a.sized && !a.bodiless && a.left != 0; a.err == nil && (a.close || cut) {
 		a.err = io.EOF
 	}
 	return a.err
+}
+
+// Looked tells that a handler looked for the thumbnail of a request and does not have it at hand.
+func Looked(w http.ResponseWriter) {
+	if a, below := w.(*answer); below {
+		a.looked = true
+	}
+}
+
+// HasLooked reports whether the handler already looked for this request's thumbnail, below the server. It reports that
+// once.
+func HasLooked(r *http.Request) bool {
+	g, ok := r.Context().Value(connKey{}).(*gathering)
+	return ok && r.ProtoMajor == 1 && g.looked.Swap(false)
 }
 
 // The states of a connection below the server.

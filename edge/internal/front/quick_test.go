@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -16,7 +17,7 @@ import (
 )
 
 // hits answers /hit below the server, and everything by it. The answer tells which.
-type hits struct{ quick, slow atomic.Int32 }
+type hits struct{ quick, slow, looked atomic.Int32 }
 
 func (h *hits) answer(w http.ResponseWriter, r *http.Request, by string) {
 	body := []byte(by + r.URL.Path + strings.Repeat(".", 20_000))
@@ -29,15 +30,28 @@ func (h *hits) answer(w http.ResponseWriter, r *http.Request, by string) {
 
 func (h *hits) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.slow.Add(1)
+	if HasLooked(r) {
+		h.looked.Add(1)
+	}
 	h.answer(w, r, "slow")
 }
 
 func (h *hits) ServeAtHand(w http.ResponseWriter, r *http.Request) bool {
 	if !strings.HasPrefix(r.URL.Path, "/hit") {
 		w.Header().Set("Left", "over")
+		Looked(w)
 		return false
 	}
 	h.quick.Add(1)
+	switch r.URL.Path {
+	case "/hit/none":
+		w.WriteHeader(http.StatusPreconditionFailed)
+		return true
+	case "/hit/less":
+		w.Header().Set("Content-Length", "9")
+		_, _ = w.Write([]byte("less"))
+		return true
+	}
 	h.answer(w, r, "quick")
 	return true
 }
@@ -105,8 +119,50 @@ func TestHitsAreAnsweredBelowTheServer(t *testing.T) {
 	if got := c.ask("HEAD", "HEAD /hit/5 HTTP/1.1\r\nHost: x\r\n\r\n"); got != "" {
 		t.Errorf("a body for HEAD: %s", got)
 	}
-	if quick, slow := h.quick.Load(), h.slow.Load(); quick < 3 || quick+slow != asked {
+	quick, slow, looked := h.quick.Load(), h.slow.Load(), h.looked.Load()
+	if quick < 3 || quick+slow != asked {
 		t.Errorf("%d requests were answered below the server, %d by it", quick, slow)
+	}
+	if looked == 0 || looked > asked/4 {
+		t.Errorf("of %d misses, the server heard of %d that the handler looked for them", asked/4, looked)
+	}
+}
+
+// quickly asks until an answer comes below the server: the server answers a request whose first byte comes early.
+func (h *hits) quickly(t *testing.T, c raw, path string) *http.Response {
+	t.Helper()
+	for range 1000 {
+		c.ask("GET", get("/hit"))
+		before := h.quick.Load()
+		_, _ = io.WriteString(c.conn, get(path))
+		answer, err := http.ReadResponse(c.in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.quick.Load() > before {
+			return answer
+		}
+		_, _ = io.Copy(io.Discard, answer.Body)
+	}
+	t.Fatal("no request is answered below the server")
+	return nil
+}
+
+// An answer without a body leaves its connection open, and one with fewer bytes than it tells does not.
+func TestEndsOfQuickAnswers(t *testing.T) {
+	h, address := serveHits(t)
+	c := dialRaw(t, address)
+	answer := h.quickly(t, c, "/hit/none")
+	if answer.StatusCode != http.StatusPreconditionFailed || answer.Header.Get("Content-Length") != "0" {
+		t.Errorf("%s, Content-Length %q", answer.Status, answer.Header.Get("Content-Length"))
+	}
+	if got := c.ask("GET", get("/hit/again")); !strings.HasSuffix(got, "/hit/again") {
+		t.Errorf("after an empty answer: %s", got)
+	}
+	_ = h.quickly(t, c, "/hit/less")
+	_ = c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.Copy(io.Discard, c.in); err != nil {
+		t.Errorf("the connection of an answer that is cut short stays open: %v", err)
 	}
 }
 
@@ -169,8 +225,7 @@ func TestOnlyPlainHeadsAreTakenBelowTheServer(t *testing.T) {
 		get("/hit"): true, get("/hit", "Connection: close\r\n"): false, "GET /hit HTTP/1.0\r\nHost: x\r\n\r\n": false,
 		"GET /hit HTTP/1.1\r\n\r\n": false, "GET /hit HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n": false, "GET /hit HTTP/1.1\r\nHost: a b\r\n\r\n": false,
 	} {
-		a := newQuick(nil).answers.Get().(*answer)
-		if got := a.read([]byte(head)) != nil; got != want {
+		if got := newHead().read([]byte(head)) != nil; got != want {
 			t.Errorf("%q: %v", head, got)
 		}
 	}
@@ -242,22 +297,35 @@ func TestConnectionsWithQuickAnswersStay(t *testing.T) {
 	}
 }
 
+// A plain head means the same below the server as by http.ReadRequest, also in memory that was used before.
 func FuzzPlainHeads(f *testing.F) {
 	f.Add(get("/hit", "A: b\r\n"))
-	f.Fuzz(func(t *testing.T, head string) {
-		if !plainHead([]byte(head)) {
+	f.Add(get("/hit?a=%20", "user-agent: b\r\n", "User-Agent:c  \r\n", "Connection: Keep-Alive\r\n", "Empty:\r\n"))
+	f.Add(get("/hit", "Pragma: no-cache\r\n", "Cache-Control: max-age=0\r\n"))
+	h := newHead()
+	f.Fuzz(func(t *testing.T, text string) {
+		if !plainHead([]byte(text)) {
 			return
 		}
-		a := newQuick(nil).answers.Get().(*answer)
-		in := strings.NewReader(head)
+		in := strings.NewReader(text)
 		reader := bufio.NewReader(in)
-		r, err := http.ReadRequest(reader)
-		if err != nil {
-			return // the server closes the connection
+		want, err := http.ReadRequest(reader)
+		got := h.read([]byte(text))
+		switch {
+		case err != nil && got != nil:
+			t.Errorf("%q is answered, although %v", text, err)
+		case err != nil: // the server closes the connection
+		case reader.Buffered()+in.Len() != 0 || want.ContentLength != 0 || len(want.TransferEncoding) > 0:
+			t.Errorf("%q does not end where its head ends", text)
+		case got != nil && !equal(got, want):
+			t.Errorf("%q is read as %+v, want %+v", text, got, want)
 		}
-		if reader.Buffered()+in.Len() != 0 || r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
-			t.Errorf("%q does not end where its head ends", head)
-		}
-		_ = a.read([]byte(head))
 	})
+}
+
+// equal reports whether handlers see the same request.
+func equal(a, b *http.Request) bool {
+	return a.Method == b.Method && *a.URL == *b.URL && a.RequestURI == b.RequestURI && a.Proto == b.Proto && a.ProtoMajor == b.ProtoMajor &&
+		a.ProtoMinor == b.ProtoMinor && reflect.DeepEqual(a.Header, b.Header) && a.Body == b.Body && a.ContentLength == b.ContentLength &&
+		a.Host == b.Host && a.Close == b.Close
 }

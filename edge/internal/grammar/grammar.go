@@ -117,7 +117,7 @@ type Rights struct {
 // Read returns the target of a request, and the name of its grammar or None. Errors are faults.
 func (g *Reader) Read(r *http.Request, rights Rights) (target.Target, string, error) {
 	asked := question{uri: r.RequestURI, rights: rights}
-	hints := target.HintsOf(r, g.settings)
+	hints := target.HintsOf(r, &g.settings)
 	asked.hints = hints
 	if !g.accept && !strings.Contains(asked.uri, "auto") && !strings.Contains(asked.uri, "%") { // as in format(auto)
 		asked.hints.Accept = ""

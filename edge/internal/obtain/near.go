@@ -14,6 +14,7 @@ const nearBound = 20_000
 // its disk. The name is a hint in jobs: a wrong hint costs the renderer that pulls the job one
 // question to the other renderer.
 type near struct {
+	site  string // of this edge: renderers of other sites take over none of its jobs
 	mu    sync.Mutex
 	names map[thumbnail.Location]string
 	order []thumbnail.Location // a ring of the keys
@@ -21,9 +22,9 @@ type near struct {
 }
 
 // note remembers the renderer of a result. It ignores results without a fetch, because a renderer
-// that renders from a bucket reads no original.
+// that renders from a bucket reads no original, and renderers of other sites.
 func (n *near) note(original thumbnail.Location, r renderjob.Result) {
-	if r.FetchMS <= 0 || r.Renderer == "" {
+	if r.FetchMS <= 0 || r.Renderer == "" || r.Site != n.site {
 		return
 	}
 	n.mu.Lock()

@@ -17,6 +17,7 @@ func TestNear(t *testing.T) {
 	}
 	n.note(a, renderjob.Result{Renderer: "r1", FetchMS: 1})
 	n.note(a, renderjob.Result{Renderer: "r2", FetchMS: 1})
+	n.note(a, renderjob.Result{Renderer: "r3", FetchMS: 1, Site: "another"})
 	if got := n.of(a); got != "r2" {
 		t.Errorf("%q, want r2, which read the original last", got)
 	}

@@ -37,7 +37,7 @@ type rendering struct {
 func newRendering(c Config, learned *costs, widths *ownWidths, m metrics) *rendering {
 	return &rendering{
 		fleet: c.Fleet, stored: c.Stored, failures: c.Failures, costs: learned, widths: widths,
-		near: &near{}, deadline: c.Settings.Deadline(), maxPixels: c.Settings.Edge.MaxPixels, metrics: m, log: c.Log,
+		near: &near{site: c.Settings.NATS.Site}, deadline: c.Settings.Deadline(), maxPixels: c.Settings.Edge.MaxPixels, metrics: m, log: c.Log,
 	}
 }
 

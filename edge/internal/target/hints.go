@@ -21,7 +21,7 @@ type Hints struct {
 var densities = []float64{1, 1.5, 2, 3}
 
 // HintsOf returns the hints of a request.
-func HintsOf(r *http.Request, s settings.Settings) Hints {
+func HintsOf(r *http.Request, s *settings.Settings) Hints {
 	h := Hints{Accept: r.Header.Get("Accept")}
 	if s.Edge.ClientHints {
 		h.DPR = density(r.Header.Get("Sec-Ch-Dpr"))

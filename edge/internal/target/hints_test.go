@@ -20,10 +20,10 @@ func TestHints(t *testing.T) {
 	} {
 		header := http.Header{}
 		header.Set(c.name, c.value)
-		if got := HintsOf(&http.Request{Header: header}, on); got != c.want {
+		if got := HintsOf(&http.Request{Header: header}, &on); got != c.want {
 			t.Errorf("%s: %s: %+v", c.name, c.value, got)
 		}
-		if got := HintsOf(&http.Request{Header: header}, off); got != (Hints{}) {
+		if got := HintsOf(&http.Request{Header: header}, &off); got != (Hints{}) {
 			t.Errorf("%s counts although it is off: %+v", c.name, got)
 		}
 	}

@@ -23,10 +23,7 @@ const maxRanges = 5
 // writeThumbnail writes a thumbnail. http.ServeContent handles conditions and ranges.
 func (x *exchange) writeThumbnail(t obtain.Thumb, asked target.Target) {
 	x.outcome = string(t.Source)
-	content := io.ReadSeeker(t.Object)
-	if t.Object == nil {
-		content = bytes.NewReader(t.Image)
-	} else {
+	if t.Object != nil {
 		defer func() { _ = t.Object.Close() }()
 		if whole, ok := t.Object.(*objectstore.Whole); ok {
 			t.Image = x.whole(whole)
@@ -56,7 +53,7 @@ func (x *exchange) writeThumbnail(t obtain.Thumb, asked target.Target) {
 		x.setHeader("Content-Security-Policy", noScripts)
 	}
 	if asked.Stored != nil {
-		x.asStored(asked, content)
+		x.asStored(asked, contentOf(t))
 	}
 	if asked.Wiki {
 		x.addWikiHeaders(asked)
@@ -65,7 +62,14 @@ func (x *exchange) writeThumbnail(t obtain.Thumb, asked target.Target) {
 		x.writeWhole(t)
 		return
 	}
-	http.ServeContent(x.w, x.r, "", t.Meta.Rendered, content)
+	http.ServeContent(x.w, x.r, "", t.Meta.Rendered, contentOf(t))
+}
+
+func contentOf(t obtain.Thumb) io.ReadSeeker {
+	if t.Object == nil {
+		return bytes.NewReader(t.Image)
+	}
+	return t.Object
 }
 
 // whole returns an object's content, which stays valid while the server writes it. HTTP/2 may read

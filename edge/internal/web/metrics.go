@@ -1,6 +1,7 @@
 package web
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -19,7 +20,33 @@ type metrics struct {
 	failures *prometheus.CounterVec
 	keys     *prometheus.CounterVec
 	steps    *steps
-	known    *sync.Map // counted by ending; grammars and outcomes are few, so the map is bounded
+	known    *known
+}
+
+// known has the counters of endings. Grammars and outcomes are few, so it is bounded.
+type known struct {
+	mu       sync.RWMutex
+	byEnding map[ending]counted
+}
+
+func (k *known) of(e ending) (counted, bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	c, ok := k.byEnding[e]
+	return c, ok
+}
+
+func (k *known) add(e ending, c counted) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.byEnding[e] = c
+}
+
+// all returns the endings' counters of requests.
+func (k *known) all() map[ending]counted {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return maps.Clone(k.byEnding)
 }
 
 type ending struct{ grammar, outcome string }
@@ -31,12 +58,11 @@ type counted struct {
 
 // observe counts a request at its end.
 func (m metrics) observe(grammar, outcome string, took time.Duration, trace string) {
-	known, ok := m.known.Load(ending{grammar, outcome})
+	c, ok := m.known.of(ending{grammar, outcome})
 	if !ok {
-		known = counted{m.requests.WithLabelValues(grammar, outcome), m.seconds.WithLabelValues(outcome)}
-		m.known.Store(ending{grammar, outcome}, known)
+		c = counted{m.requests.WithLabelValues(grammar, outcome), m.seconds.WithLabelValues(outcome)}
+		m.known.add(ending{grammar, outcome}, c)
 	}
-	c := known.(counted)
 	c.requests.Inc()
 	if trace == "" {
 		c.seconds.Observe(took.Seconds())
@@ -55,13 +81,12 @@ func (m metrics) signed(grammar, key string) {
 // Requests returns the number of answers by outcome.
 func (h *Handler) Requests() map[string]int64 {
 	all := map[string]int64{}
-	h.metrics.known.Range(func(key, value any) bool {
+	for end, counted := range h.metrics.known.all() {
 		var m dto.Metric
-		if value.(counted).requests.Write(&m) == nil {
-			all[key.(ending).outcome] += int64(m.GetCounter().GetValue())
+		if counted.requests.Write(&m) == nil {
+			all[end.outcome] += int64(m.GetCounter().GetValue())
 		}
-		return true
-	})
+	}
 	return all
 }
 
@@ -91,7 +116,7 @@ type signer struct{ grammar, key string }
 // newMetrics makes the metrics, with a 0 for each of the keys.
 func newMetrics(r prometheus.Registerer, keys []signer) metrics {
 	m := metrics{
-		known: &sync.Map{}, steps: &steps{all: map[string]time.Duration{}},
+		known: &known{byEnding: map[ending]counted{}}, steps: &steps{all: map[string]time.Duration{}},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "thumbmill_edge_requests_total", Help: "Requests by grammar of the URL and outcome (hit, rendered, or the kind of fault).",
 		}, []string{"grammar", "outcome"}),

@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/thumbmill/thumbmill/edge/internal/clientaddr"
+	"github.com/thumbmill/thumbmill/edge/internal/front"
 	"github.com/thumbmill/thumbmill/edge/internal/grammar"
 	"github.com/thumbmill/thumbmill/edge/internal/obtain"
 	"github.com/thumbmill/thumbmill/edge/internal/refusals"
@@ -59,7 +60,8 @@ type Handler struct {
 	metrics  metrics
 	tracer   *tracing.Tracer
 	refusals *refusals.Log
-	control  string // Cache-Control of a thumbnail with the default age, edge.max_age
+	control  string    // Cache-Control of a thumbnail with the default age, edge.max_age
+	used     sync.Pool // of *exchange, for answers at hand
 
 	unbelieved sync.Once // logs the first proxy that is not trusted
 }
@@ -83,6 +85,7 @@ func New(c Config) *Handler {
 	return &Handler{
 		settings: s, grammar: c.Grammar, obtainer: c.Obtainer, purger: c.Purger, clients: c.Clients, log: c.Log, metrics: newMetrics(c.Metrics, signers(s)),
 		tracer: c.Tracer, refusals: c.Refusals, control: control(s.Edge, s.Edge.MaxAge),
+		used: sync.Pool{New: func() any { return newExchange() }},
 	}
 }
 
@@ -124,7 +127,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "WORKING") // Thumbor's answer
 		return
 	}
-	x := h.begin(w, r, began)
+	x := newExchange()
+	x.begin(h, w, r, began)
 	if h.tracer.On() {
 		x.beginTrace()
 	}
@@ -132,8 +136,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.finish()
 }
 
-func (h *Handler) begin(w http.ResponseWriter, r *http.Request, began time.Time) *exchange {
-	x := &exchange{handler: h, w: w, r: r, began: began, client: h.clients.Find(r), grammar: grammar.None, values: make([]string, 0, usualHeaders)}
+func newExchange() *exchange { return &exchange{values: make([]string, 0, usualHeaders)} }
+
+// begin makes an exchange that of a new request.
+func (x *exchange) begin(h *Handler, w http.ResponseWriter, r *http.Request, began time.Time) {
+	*x = exchange{handler: h, w: w, r: r, began: began, client: h.clients.Find(r), grammar: grammar.None, values: x.values[:0]}
 	if x.client.Unbelieved {
 		h.unbelieved.Do(func() {
 			h.log.Warn("ignore X-Forwarded-For of a proxy that is not in edge.trusted_proxies; its clients count as one client", "proxy", r.RemoteAddr)
@@ -141,16 +148,17 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, began time.Time)
 	}
 	x.id = x.requestID()
 	x.setHeader("X-Request-Id", x.id)
-	return x
 }
 
 // ServeAtHand implements front.AtHand: it answers a request for a thumbnail that this machine has, as ServeHTTP would.
-// With tracing it answers none.
+// With tracing it answers none. The headers of w last until it returns.
 func (h *Handler) ServeAtHand(w http.ResponseWriter, r *http.Request) bool {
 	if h.tracer.On() {
 		return false
 	}
-	x := h.begin(w, r, time.Now())
+	x := h.used.Get().(*exchange)
+	defer h.used.Put(x)
+	x.begin(h, w, r, time.Now())
 	x.shareWith(r.Header.Get("Origin"))
 	if x.client.Blocked || x.checkHost() != nil {
 		return false
@@ -161,6 +169,7 @@ func (h *Handler) ServeAtHand(w http.ResponseWriter, r *http.Request) bool {
 	}
 	thumb, ok := x.atHand(t)
 	if !ok {
+		front.Looked(w)
 		return false
 	}
 	x.writeThumbnail(thumb, t)
@@ -226,9 +235,11 @@ func (x *exchange) serve(t target.Target) {
 		x.redirect(t)
 		return
 	}
-	if thumb, ok := x.atHand(t); ok {
-		x.writeThumbnail(thumb, t)
-		return
+	if !front.HasLooked(x.r) {
+		if thumb, ok := x.atHand(t); ok {
+			x.writeThumbnail(thumb, t)
+			return
+		}
 	}
 	x.obtain(t)
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -17,6 +19,7 @@ type fleeting struct {
 	busy   float64
 	hits   float64 // for each miss
 	costs  string
+	output string // of make bench-fleet's benchmarks
 	asJSON bool
 }
 
@@ -26,8 +29,7 @@ func fleetCommand() *cobra.Command {
 		Use: "fleet", Short: "Compute the load of each role of a large fleet", Args: cobra.NoArgs,
 		Long: "Compute the load of edges, coordinators and NATS servers of a large fleet from measured costs, find the\n" +
 			"first thing that binds, and simulate waits for slots, also with a site lost.\n\n" +
-			"make bench-fleet measures the costs on your machine and writes them to bin/fleet.json. It keeps the\n" +
-			"costs of heartbeats at edges and of idle edges at coordinators.",
+			"make bench-fleet measures the costs on your machine and writes them to bin/fleet.json.",
 		Example: "  loadtest fleet --slots 10000 --edges 100 --sites 3\n  loadtest fleet --slots 2000 --edges 10 --costs bin/fleet.json",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.answer(cmd) },
 	}
@@ -36,9 +38,11 @@ func fleetCommand() *cobra.Command {
 	flags.IntVar(&f.fleet.Each, "each", 8, "slots of one renderer")
 	flags.IntVar(&f.fleet.Edges, "edges", 100, "edges of all sites")
 	flags.IntVar(&f.fleet.Sites, "sites", 1, "sites with equal shares, each with its own NATS servers")
+	flags.IntVar(&f.fleet.Coordinators, "coordinators", 2, "coordinators of each site; one is asked, and the others stand by")
 	flags.Float64Var(&f.busy, "busy", .6, "share of the slots' time that renders take")
 	flags.Float64Var(&f.hits, "hits", 20, "stored thumbnails for each miss")
 	flags.StringVar(&f.costs, "costs", "", "file of make bench-fleet with costs (default: the costs in docs/benchmarks.md)")
+	flags.StringVar(&f.output, "benchmarks", "", "output of make bench-fleet's benchmarks, for a table of targets")
 	flags.BoolVar(&f.asJSON, "json", false, "print the answer as JSON")
 	return cmd
 }
@@ -54,6 +58,7 @@ type fleetAnswer struct {
 	At      int             `json:"binds_at_slots"`
 	All     plan.Result     `json:"all_sites"`
 	Without *plan.Result    `json:"without_one_site,omitempty"`
+	Targets []fleet.Target  `json:"targets,omitempty"`
 }
 
 func (f *fleeting) answer(cmd *cobra.Command) error {
@@ -78,10 +83,31 @@ func (f *fleeting) answer(cmd *cobra.Command) error {
 	if err := f.simulate(profile, &a); err != nil {
 		return err
 	}
+	var err error
+	if a.Targets, err = f.targets(); err != nil {
+		return err
+	}
 	if f.asJSON {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(a)
 	}
 	return f.print(cmd, a)
+}
+
+// targets returns the targets with the figures of benchmarks, if their output is given.
+func (f *fleeting) targets() ([]fleet.Target, error) {
+	if f.output == "" {
+		return nil, nil
+	}
+	text, err := os.Open(f.output)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = text.Close() }()
+	b, err := fleet.ReadBenchmarks(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.output, err)
+	}
+	return fleet.Targets(b), nil
 }
 
 // simulate simulates the fleet as one pool of slots, also with the loss of one of several sites.
@@ -100,7 +126,7 @@ func (f *fleeting) simulate(p plan.Profile, a *fleetAnswer) (err error) {
 func (f *fleeting) print(cmd *cobra.Command, a fleetAnswer) error {
 	out := cmd.OutOrStdout()
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintf(w, "%d slots, %d edges, %d sites, %.0f misses and %.0f hits a second\n\n", f.fleet.Slots, f.fleet.Edges, f.fleet.Sites, f.fleet.Misses, f.fleet.Hits)
+	_, _ = fmt.Fprintf(w, "%d slots, %d edges, %d sites with %d coordinators each, %.0f misses and %.0f hits a second\n\n", f.fleet.Slots, f.fleet.Edges, f.fleet.Sites, f.fleet.Coordinators, f.fleet.Misses, f.fleet.Hits)
 	for _, r := range a.Loads {
 		_, _ = fmt.Fprintf(w, "%s\t%.1f %%\t%s\n", r.Name, 100*r.Use, r.Remedy)
 	}
@@ -112,5 +138,26 @@ func (f *fleeting) print(cmd *cobra.Command, a fleetAnswer) error {
 	if a.Without != nil {
 		row("without one site", *a.Without)
 	}
+	printTargets(w, a.Targets)
 	return w.Flush()
+}
+
+func printTargets(w io.Writer, targets []fleet.Target) {
+	if len(targets) == 0 {
+		return
+	}
+	_, _ = fmt.Fprint(w, "\ntarget\tmeasured\tbound\t\t\n")
+	for _, t := range targets {
+		bound, figure, met := "at least", "not measured", "missed"
+		if t.Most {
+			bound = "at most"
+		}
+		if t.Measured {
+			figure = fmt.Sprintf("%.4g", t.Figure)
+		}
+		if t.Met() {
+			met = "met"
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s %.4g\t%s\t%s\n", t.Name, figure, bound, t.Bound, t.Unit, met)
+	}
 }

@@ -84,7 +84,9 @@ func all() []fault {
 			{name: "Swift forgets all tokens", do: func(s *site) { s.swift.ForgetTokens() }},
 			{name: "NATS' credentials are replaced and the old ones revoked", do: rotate},
 			{name: "the renderers' disk is full for 5 s", do: fillDisk, fills: true, answers: away, within: 5 * time.Second},
-			{name: "JetStream's disks are full for 5 s", do: fillQueue, fills: true},
+			{name: "JetStream's disks are full for 5 s", do: fullQueue(nothing), fills: true},
+			{name: "JetStream's disks are full while edges restart in turn", do: fullQueue(restart(edgesOf())), fills: true},
+			{name: "JetStream's disks are full while the NATS server that leads is killed", do: leaderDiesOfAFullDisk, fills: true},
 			{name: "a flood of 404s, five times the load", do: flood},
 		},
 	)
@@ -213,30 +215,6 @@ func rotate(s *site) {
 	}
 }
 
-func fillDisk(s *site) {
-	free := s.crowd(s.temp)
-	visitors.Lasts(5 * time.Second)
-	free()
-}
-
-// fillQueue leaves JetStream's servers without a byte of their disk. Jobs are in memory; the disk has the servers' own state.
-func fillQueue(s *site) {
-	free := s.crowd(s.queue)
-	visitors.Lasts(5 * time.Second)
-	free()
-}
-
-// crowd fills a small disk until free is called.
-func (s *site) crowd(folder string) (free func()) {
-	file := filepath.Join(folder, "filler")
-	_ = exec.Command("dd", "if=/dev/zero", "of="+file, "bs=64K").Run() // dd ends when the disk is full
-	return func() {
-		if err := os.Remove(file); err != nil {
-			s.t.Error(err)
-		}
-	}
-}
-
 // flood is like Wikimedia's flood of May 2020: most requests are for originals that do not exist.
 func flood(s *site) {
 	l := s.visitors(0) // without Begin: only for its Ask
@@ -278,29 +256,6 @@ func upgrade(s *site) {
 	}
 }
 
-// clock starts a role with a wrong clock, which then steps to the right time and back.
-func clock(name string, by time.Duration) fault {
-	what := map[bool]string{true: "ahead", false: "behind"}[by > 0]
-	limits := map[string]int{"coordinator-1": 2}[name] // the role restarts for it
-	return fault{name: fmt.Sprintf("the clock of %s is %v %s, right, and wrong again", name, by.Abs(), what), limits: limits, do: func(s *site) {
-		p := s.parts[name]
-		command, env := p.command, p.env
-		role, _, _ := strings.Cut(name, "-")
-		s.step(by)
-		p.command, p.env = []string{filepath.Join(s.path("skewed"), role)}, append(slices.Clone(env), "SKEW="+s.path("skew"))
-		p.restart()
-		for _, is := range []time.Duration{by, 0, by} {
-			s.step(is)
-			if got := time.Until(s.clockOf(name)); (got - is).Abs() > 30*time.Second {
-				s.t.Errorf("the role's clock is wrong by %v, want %v", got, is)
-			}
-			visitors.Lasts(3 * time.Second)
-		}
-		p.command, p.env = command, env
-		p.restart()
-	}}
-}
-
 // sitePlan is a site and its faults.
 type sitePlan struct {
 	variant variant
@@ -319,6 +274,14 @@ func plan() []sitePlan {
 		{variant{name: "clocks", clocks: true}, []fault{
 			clock("edge-1", 5*time.Minute), clock("edge-1", -5*time.Minute), clock("renderer-1", 5*time.Minute),
 			clock("renderer-1", -5*time.Minute), clock("coordinator-1", 5*time.Minute), clock("coordinator-1", -5*time.Minute),
+		}},
+		{variant{name: "slow disks", slow: true}, []fault{
+			{name: "JetStream's disks take 0.3 s for each write while edges restart in turn", do: slowQueue(restart(edgesOf()))},
+			{name: "JetStream's disks take 0.3 s for each write while the NATS server that leads restarts", do: slowQueue(restartLeader)},
+			{name: "a NATS server is killed in the middle of its writes", do: killNATSAtWrites},
+		}},
+		{variant{name: "folder", folder: true}, []fault{
+			{name: "a renderer is killed in the middle of the writes of a thumbnail", do: killRendererAtWrites},
 		}},
 		{variant{name: "rolling upgrade", earlier: earlier}, []fault{{name: "every role is rolled from " + earlier + " to this version", do: upgrade, limits: 2}}},
 	}

@@ -111,14 +111,14 @@ func (p *process) hold(d time.Duration) {
 	p.signal(syscall.SIGCONT)
 }
 
-// build compiles commands of another version of this module, or of this version with additional
+// build compiles programs of another version of this module, or of this version with additional
 // flags.
-func build(t *testing.T, root, into string, flags ...string) {
+func build(t *testing.T, root, into string, commands []string, flags ...string) {
 	t.Helper()
 	if err := os.MkdirAll(into, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("go", slices.Concat([]string{"build", "-o", into + string(filepath.Separator)}, flags, ours())...)
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-o", into + string(filepath.Separator)}, flags, commands)...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -2,7 +2,6 @@ package faults
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,6 +74,10 @@ type variant struct {
 	classic bool
 	// clocks builds roles whose clock can be wrong.
 	clocks bool
+	// slow builds NATS servers whose disks can be slow.
+	slow bool
+	// folder keeps thumbnails in a folder of all machines, as on a shared file system.
+	folder bool
 }
 
 func edgesOf() []string        { return []string{"edge-1", "edge-2"} }
@@ -112,6 +115,9 @@ func startSite(t *testing.T, v variant) *site {
 	if v.clocks {
 		s.buildSkewed()
 	}
+	if v.slow {
+		s.buildSlow()
+	}
 	s.swift = servers.StartSwift(t, "")
 	s.greedy = &greedy{site: s, fetched: map[string]bool{}, read: map[string]bool{}}
 	behind := wire.Disturb(t, strings.TrimSuffix(s.swift.Bucket.AuthURL, "/auth/v1.0"))
@@ -138,7 +144,7 @@ func (s *site) addParts(binaries string) {
 		s.address[name], s.address[name+" admin"] = servers.FreeAddress(s.t), servers.FreeAddress(s.t)
 	}
 	for i, name := range natsOf() {
-		s.add(name, "http://"+s.address[name+" admin"]+"/healthz", nil, s.nats, "-c", s.natsConfig(i))
+		s.add(name, "http://"+s.address[name+" admin"]+"/healthz", []string{slowDisk + "=" + s.path(slowDisk)}, s.nats, "-c", s.natsConfig(i))
 	}
 	for _, name := range memcachedOf() {
 		host, port, _ := net.SplitHostPort(s.address[name])
@@ -169,87 +175,8 @@ func (s *site) buildEarlier() (folder string) {
 		s.t.Skipf("the earlier version %s is not in this copy of the history: %s", s.variant.earlier, out)
 	}
 	binaries := s.path("earlier-binaries")
-	build(s.t, source, binaries)
+	build(s.t, source, binaries, ours())
 	return binaries
-}
-
-// buildSkewed builds the roles with a time.Now that adds the seconds in the file SKEW to the kernel's time. Go asks
-// the kernel directly, so no library can be put between them.
-func (s *site) buildSkewed() {
-	s.t.Helper()
-	goroot, err := exec.Command("go", "env", "GOROOT").Output()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	folder := filepath.Join(strings.TrimSpace(string(goroot)), "src", "time")
-	text, err := os.ReadFile(filepath.Join(folder, "time.go"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	const asks = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
-	changed := strings.Replace(string(text), asks, asks+"\tif skew != nil {\n\t\tsec += *skew\n\t}\n", 1)
-	if changed == string(text) {
-		s.t.Fatal("time.Now has changed: adapt the patch of buildSkewed")
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{
-		filepath.Join(folder, "time.go"): s.write("time.go", changed), filepath.Join(folder, "skew.go"): s.write("skew.go", skew),
-	}})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	file := s.write("overlay.json", string(overlay))
-	build(s.t, s.root, s.path("skewed"), "-overlay", file)
-}
-
-// clockOf returns the time of a role's clock.
-func (s *site) clockOf(name string) time.Time {
-	s.t.Helper()
-	response, err := http.Get("http://" + s.address[name+" admin"] + "/healthz")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	at, err := http.ParseTime(response.Header.Get("Date"))
-	if err != nil {
-		s.t.Error(err)
-	}
-	return at
-}
-
-const skew = `package time
-
-import (
-	"syscall"
-	"unsafe"
-)
-
-// skew is in the file SKEW, which a test changes while the program runs.
-var skew = func() *int64 {
-	name, _ := syscall.Getenv("SKEW")
-	fd, err := syscall.Open(name, syscall.O_RDONLY, 0)
-	if err != nil {
-		return new(int64)
-	}
-	page, err := syscall.Mmap(fd, 0, 8, syscall.PROT_READ, syscall.MAP_SHARED)
-	if err != nil {
-		return new(int64)
-	}
-	return (*int64)(unsafe.Pointer(&page[0]))
-}()
-`
-
-// step sets the clocks of the skewed programs, which read the file SKEW.
-func (s *site) step(by time.Duration) {
-	s.t.Helper()
-	seconds := binary.NativeEndian.AppendUint64(nil, uint64(int64(by.Seconds())))
-	file, err := os.OpenFile(s.path("skew"), os.O_CREATE|os.O_WRONLY, 0o600)
-	if err == nil {
-		_, err = file.WriteAt(seconds, 0)
-		err = errors.Join(err, file.Close())
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
 }
 
 // use assigns later failures to a test.
@@ -381,6 +308,9 @@ func (s *site) stored(name string) map[string]string {
 		before := "THUMBMILL_STORE_" + bucket + "_"
 		env[before+"KIND"], env[before+"AUTH_URL"], env[before+"USER"], env[before+"KEY"] = "swift", url, account.User, string(account.Key)
 		env[before+"CONTAINER"] = strings.ToLower(bucket)
+	}
+	if s.variant.folder {
+		env["THUMBMILL_STORE_THUMBNAILS_KIND"], env["THUMBMILL_STORE_THUMBNAILS_PATH"] = "directory", s.path("thumbnails")
 	}
 	return env
 }

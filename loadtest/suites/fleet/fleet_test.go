@@ -34,9 +34,13 @@ func BenchmarkFleet(b *testing.B) {
 	s.renderWith(1, 8)
 	c.EdgeHit = s.hits(20_000)
 	s.endRenderers()
+	c.EdgeHeartbeat, c.CoordinatorReport, c.EdgeSecond = s.beats()
+	c.CoordinatorEdge = idleEdges(b)
 	c.NATSHeartbeat, c.NATSWatch = heartbeats(b, s.queue), looks(b, s.queue)
-	c.EdgeHeartbeat, c.CoordinatorReport, c.CoordinatorEdge = costs.Measured().EdgeHeartbeat, costs.Measured().CoordinatorReport, costs.Measured().CoordinatorEdge
+	var waiting []line
+	c.NATSWaiting, waiting = pulls(b)
 	printTables(rows, c)
+	printWaiting(waiting)
 	b.ReportMetric(c.Outside(), "outside-ms/miss")
 	b.ReportMetric(0, "ns/op")
 	if path := os.Getenv(file); path != "" {

@@ -184,8 +184,9 @@ func seconds() time.Duration {
 }
 
 // BenchmarkFlood sends ten times as many misses as the site can render, from many clients and from one. "Of it" is the
-// share of the site's processor time that good answers take as long as at the capacity. The rest went to
-// refusals. The share does not depend on other load of the machine.
+// share of the site's processor time that good answers take as long as at the capacity before and after the flood. The
+// rest went to refusals. The share does not depend on other load of the machine, and little on its processors' speed,
+// which may change by a tenth within minutes.
 func BenchmarkFlood(b *testing.B) {
 	s, long := start(b), seconds()
 	usual := order{Connections: 4, Clients: 4, Long: long / 2}
@@ -197,14 +198,21 @@ func BenchmarkFlood(b *testing.B) {
 	last := s.later(usual)
 	fmt.Printf("\n| load | good/s | refused/s | at once p50, p99 ms | after waiting | its p99 ms | generator | front | workers | ms for a good answer | of it | µs for a refusal | MB |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, row := range []struct {
-		name string
-		m    measured
-	}{{"capacity, 4 clients", best}, {"ten times, 400 clients", many}, {"2 s later", after}, {"ten times, one client", one}, {"2 s later", last}} {
+		name     string
+		m        measured
+		capacity time.Duration // processor time of a good answer at the capacity
+	}{
+		{"capacity, 4 clients", best, best.perGood()},
+		{"ten times, 400 clients", many, (best.perGood() + after.perGood()) / 2},
+		{"2 s later", after, best.perGood()},
+		{"ten times, one client", one, (after.perGood() + last.perGood()) / 2},
+		{"2 s later", last, best.perGood()},
+	} {
 		m, r := row.m, row.m.asked
-		refusal := float64(m.front+m.workers-time.Duration(r.Good)*best.perGood()) / float64(max(1, r.Refused)) / 1000
+		refusal := float64(m.front+m.workers-time.Duration(r.Good)*row.capacity) / float64(max(1, r.Refused)) / 1000
 		fmt.Printf("| %s | %.1f | %.0f | %.1f, %.1f | %d | %.0f | %.0f %% | %.0f %% | %.0f %% | %.1f | %.2f | %.0f | %d |\n", row.name, m.rate(), float64(r.Refused)/m.long.Seconds(),
 			milliseconds(percentile(r.Turned, .5)), milliseconds(percentile(r.Turned, .99)), len(r.Waited), milliseconds(percentile(r.Waited, .99)), share(r.CPU, m.long), share(m.front, m.long), share(m.workers, m.long),
-			milliseconds(m.perGood()), float64(best.perGood())/float64(m.perGood()), refusal, m.memory>>20)
+			milliseconds(m.perGood()), float64(row.capacity)/float64(m.perGood()), refusal, m.memory>>20)
 		if r.Other > 0 {
 			b.Errorf("%s: %d requests without an answer, or with another status", row.name, r.Other)
 		}

@@ -1,12 +1,14 @@
 // Package hits measures the speed of stored thumbnails, from the directory store and from the
 // edge's memory. It compares thumbmill in one run with nginx, Varnish, Go's file server, a bare handler of
-// net/http, imagor and Thumbor, as far as they are installed. Each server has one core; the generator (wrk) has
-// the other.
+// net/http, a bare loop of reads and writes, imagor and Thumbor, as far as they are installed. Each server has one core;
+// the generator (wrk) has the other.
 package hits
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -29,6 +31,7 @@ import (
 const (
 	asFileServer = "THUMBMILL_FILE_SERVER" // address and folder: this process runs http.FileServer
 	asHandler    = "THUMBMILL_BARE_SERVER" // address and file: this process answers each request with the file's content
+	asLoop       = "THUMBMILL_BARE_LOOP"   // the same, without net/http
 	connections  = 64
 	seconds      = 4
 	rounds       = 7
@@ -44,7 +47,48 @@ func TestMain(m *testing.M) {
 		_, _ = fmt.Fprintln(os.Stderr, serveBare(address, name))
 		os.Exit(1)
 	}
+	if address, name, ok := strings.Cut(os.Getenv(asLoop), " "); ok {
+		_, _ = fmt.Fprintln(os.Stderr, serveLoop(address, name))
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
+}
+
+// serveLoop answers each read that ends a head with the content of a file: the least that Go's connections cost.
+func serveLoop(address, name string) error {
+	body, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	answer := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		go loop(conn, answer)
+	}
+}
+
+func loop(conn net.Conn, answer []byte) {
+	defer func() { _ = conn.Close() }()
+	head := make([]byte, 4<<10)
+	for {
+		n, err := conn.Read(head)
+		if err != nil {
+			return
+		}
+		if !bytes.HasSuffix(head[:n], []byte("\r\n\r\n")) {
+			continue
+		}
+		if _, err := conn.Write(answer); err != nil {
+			return
+		}
+	}
 }
 
 // serveBare answers each request with the content of a file: the least that an answer of net/http costs.
@@ -218,9 +262,11 @@ func contestants(b *testing.B, dir string) (all []contestant, size int) {
 	must(b, os.Chmod(dir, 0o755))
 	memory := thumbmill(b, dir, "thumbmill, memory", "THUMBMILL_EDGE_MEMORY=256MiB")
 	directory.url, memory.url = directory.url+path, memory.url+path
-	files, bare := servers.FreeAddress(b), servers.FreeAddress(b)
+	files, bare, raw := servers.FreeAddress(b), servers.FreeAddress(b), servers.FreeAddress(b)
+	plain := filepath.Join(dir, "plain", "a.jpg")
 	all = append(all, nginx(b, dir),
-		contestant{"net/http, bare handler", "http://" + bare + "/", run(b, bare, []string{asHandler + "=" + bare + " " + filepath.Join(dir, "plain", "a.jpg")}, os.Args[0])},
+		contestant{"net/http, bare handler", "http://" + bare + "/", run(b, bare, []string{asHandler + "=" + bare + " " + plain}, os.Args[0])},
+		contestant{"Go, a loop of Read and Write", "http://" + raw + "/", run(b, raw, []string{asLoop + "=" + raw + " " + plain}, os.Args[0])},
 		contestant{"http.FileServer", "http://" + files + "/a.jpg", run(b, files, []string{asFileServer + "=" + files + " " + filepath.Join(dir, "plain")}, os.Args[0])},
 		directory, memory)
 	if installed("varnishd") {

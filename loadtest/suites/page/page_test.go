@@ -281,7 +281,42 @@ func TestOneClientHammers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the test needs a browser, which is too slow for -short")
 	}
-	pace := time.Tick(time.Second / 20) // twenty renders a second, however fast the machine is
+	c := slow(t)
+	address := serve(t, c.Coordinators[0])
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	t.Cleanup(func() { cancel(); group.Wait() })
+	group.Go(func() { hammers(ctx, c) })
+	v := &visitor{c: c, t: t}
+	b := open(t, address, 1400, 900)
+	const first = "#attention-list li:first-child"
+	says := eventually.Succeeds(t, time.Minute, "the first line names the client and its share", func() error {
+		v.waits(ctx)
+		if said := js[string](b, "document.querySelector('"+first+"')?.innerText ?? ''"); !strings.Contains(said, greedy+" has ") || !strings.Contains(said, "of all refusals") {
+			return fmt.Errorf("it says %q", said)
+		}
+		return nil
+	})
+	if !says {
+		t.FailNow()
+	}
+	b.blocks(first)
+	b.blocked(c, true)
+	quick := 0
+	eventually.Holds(t, time.Minute, "ten others in turn are served without a wait", func() bool {
+		if quick++; v.waits(ctx) {
+			quick = 0
+		}
+		return quick >= 10
+	})
+	if v.wanted < 1 || v.wanted > 2 {
+		t.Errorf("%d renderers were wanted", v.wanted)
+	}
+}
+
+// slow starts a cluster that renders twenty thumbnails a second, however fast the machine is.
+func slow(t *testing.T) *cluster.Cluster {
+	pace := time.Tick(time.Second / 20)
 	picture, err := samples.PNG(samples.Disc(20))
 	if err != nil {
 		t.Fatal(err)
@@ -300,60 +335,51 @@ func TestOneClientHammers(t *testing.T) {
 	body, err := samples.JPEG(samples.Landscape(120, 80))
 	c.Original("photo.jpg", body, err)
 	c.Original("other.jpg", body, err)
-	address := serve(t, c.Coordinators[0])
-	ctx, cancel := context.WithCancel(t.Context())
-	var group sync.WaitGroup
-	t.Cleanup(func() { cancel(); group.Wait() })
-	most := 0
-	group.Go(func() {
-		n := 0
-		periodic.Do(ctx, time.Second/40, func(ctx context.Context) {
-			n++
-			c.Go(ctx, c.Edges[0], fmt.Sprintf("/unsafe/%dx%d/photo.jpg", 200+n%800, 100+n/800), greedy)
-		})
-	})
+	return c
+}
+
+// hammers requests forty new thumbnails a second for the greedy client, until the context ends.
+func hammers(ctx context.Context, c *cluster.Cluster) {
 	n := 0
-	waits := func() bool { // one more client, whose wait for a place is short
+	periodic.Do(ctx, time.Second/40, func(ctx context.Context) {
 		n++
-		answer := c.Get(ctx, c.Edges[0], fmt.Sprintf("/unsafe/%dx/other.jpg", 100+n), fmt.Sprintf("198.51.100.%d", n%250))
-		var wait float64
-		if at := strings.Index(answer.Header.Get("Server-Timing"), "admit;dur="); answer.Status != http.StatusOK || at < 0 {
-			return true
-		} else if _, err := fmt.Sscanf(answer.Header.Get("Server-Timing")[at:], "admit;dur=%f", &wait); err != nil {
-			t.Errorf("%s: %v", answer.Header.Get("Server-Timing"), err)
-		}
-		most = max(most, c.Throttles().Wanted)
-		return wait >= 100
-	}
-	b := open(t, address, 1400, 900)
-	const first = "#attention-list li:first-child"
-	says := eventually.Succeeds(t, time.Minute, "the first line names the client and its share", func() error {
-		waits()
-		if said := js[string](b, "document.querySelector('"+first+"')?.innerText ?? ''"); !strings.Contains(said, greedy+" has ") || !strings.Contains(said, "of all refusals") {
-			return fmt.Errorf("it says %q", said)
-		}
-		return nil
+		c.Go(ctx, c.Edges[0], fmt.Sprintf("/unsafe/%dx%d/photo.jpg", 200+n%800, 100+n/800), greedy)
 	})
-	if !says {
-		t.FailNow()
+}
+
+// visitor requests new thumbnails from one address after the other.
+type visitor struct {
+	c        *cluster.Cluster
+	t        *testing.T
+	requests int
+	wanted   int // the highest number of renderers that the coordinator wanted
+}
+
+// waits requests a thumbnail and reports whether it was refused or waited for a place for a tenth of a second.
+func (v *visitor) waits(ctx context.Context) bool {
+	v.requests++
+	answer := v.c.Get(ctx, v.c.Edges[0], fmt.Sprintf("/unsafe/%dx/other.jpg", 100+v.requests), fmt.Sprintf("198.51.100.%d", v.requests%250))
+	timing := answer.Header.Get("Server-Timing")
+	at := strings.Index(timing, "admit;dur=")
+	if answer.Status != http.StatusOK || at < 0 {
+		return true
 	}
-	b.click(first + " button[aria-label='Block " + greedy + "']")
+	var wait float64
+	if _, err := fmt.Sscanf(timing[at:], "admit;dur=%f", &wait); err != nil {
+		v.t.Errorf("%s: %v", timing, err)
+	}
+	v.wanted = max(v.wanted, v.c.Throttles().Wanted)
+	return wait >= 100
+}
+
+// blocks presses the button that blocks the greedy client in a line of problems, and confirms it as Ann.
+func (b *browser) blocks(line string) {
+	b.click(line + " button[aria-label='Block " + greedy + "']")
 	b.enter("#token input", secret)
 	b.click("#token .go")
 	b.enter("#act input[name=who]", "Ann")
 	b.click("#act .go") // the page proposes the reason
 	b.sees("#said", "Done.")
-	b.blocked(c, true)
-	quick := 0
-	eventually.Holds(t, time.Minute, "ten others in turn are served without a wait", func() bool {
-		if quick++; waits() {
-			quick = 0
-		}
-		return quick >= 10
-	})
-	if most < 1 || most > 2 {
-		t.Errorf("%d renderers were wanted", most)
-	}
 }
 
 // readsCharts points at a chart, which then has the time and the values there, and gives it a day before.

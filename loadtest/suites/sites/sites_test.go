@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/loadtest/suites/cluster"
 	"github.com/thumbmill/thumbmill/renderer"
+	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
@@ -88,11 +90,7 @@ func (w *world) startRenderer(name string) {
 
 // stop returns a function that ends a site's renderer at once.
 func (w *world) stop(name string) func() {
-	return func() {
-		ended, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = w.at[name].renderer.Stop(ended) // it has a job in hand
-	}
+	return func() { _ = w.at[name].renderer.Stop(ended()) } // it has a job in hand
 }
 
 // ask requests a new thumbnail from site a's edge.
@@ -188,4 +186,59 @@ func TestASiteIsLost(t *testing.T) {
 	}
 	w.at["a"].release()
 	(<-first).Wants(t, 200)
+}
+
+// Jobs that wait move too: from a site whose renderer is gone to the next one, and on when that site is lost with its queue.
+// Each is rendered once, also after the first site's renderer is back.
+func TestWaitingJobsMove(t *testing.T) {
+	w := newWorld(t)
+	w.knows(4)
+	var answers []<-chan cluster.Answer
+	for _, name := range []string{"a", "b", "c"} {
+		answers = append(answers, w.ask())
+		w.renders(name, 1)
+		w.hears(name, 1)
+	}
+	answers = append(answers, w.ask()) // no site has a free slot
+	w.waits("a", 2)
+	_ = w.site.Renderers[0].Stop(ended())
+	w.waits("b", 3)
+	w.at["b"].servers.Kill()
+	w.stop("b")()
+	w.waits("c", 4)
+	w.startRenderer("a")
+	w.at["c"].release()
+	for _, a := range answers {
+		(<-a).Wants(t, 200)
+	}
+	w.waits("a", 0) // the renderer there had handed a job back
+	w.waits("c", 0)
+	if a, b, c := w.at["a"].renders.Load(), w.at["b"].renders.Load(), w.at["c"].renders.Load(); a != 1 || b != 1 || c != 4 {
+		t.Errorf("the sites begin %d, %d and %d renders, want 1, 1 and 4", a, b, c)
+	}
+}
+
+// waits waits until a site's queue has a number of jobs, with those that its renderer has begun.
+func (w *world) waits(name string, want uint64) {
+	w.t.Helper()
+	conn, err := nats.Connect(w.at[name].servers.Queue.URL())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	cluster.Eventually(w.t, fmt.Sprintf("the queue of site %s has %d jobs", name, want), func() bool {
+		stream, err := js.Stream(w.t.Context(), queue.Stream)
+		return err == nil && stream.CachedInfo().State.Msgs == want
+	})
+}
+
+// ended returns a context that is over: a renderer that stops with it leaves its jobs.
+func ended() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
 }

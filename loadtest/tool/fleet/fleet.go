@@ -32,10 +32,14 @@ type Costs struct {
 	CoordinatorReport float64 `json:"coordinator_report_ms"`
 	// NATSWatch is the cost of one look of an edge at the queue. CoordinatorEdge is the cost of a connected edge in a
 	// second, for its beats and its status.
-	NATSWatch float64 `json:"nats_watch_ms"`
-	// NATSRenderer is the cost of an idle renderer in a second, for its pulls.
-	NATSRenderer    float64 `json:"nats_renderer_ms"`
+	NATSWatch       float64 `json:"nats_watch_ms"`
 	CoordinatorEdge float64 `json:"coordinator_edge_ms"`
+	// NATSRenderer is the cost of an idle renderer in a second, for its pulls. NATSWaiting is the cost that each waiting pull
+	// adds to a miss: NATS walks through all pulls of a lane that wait.
+	NATSRenderer float64 `json:"nats_renderer_ms"`
+	NATSWaiting  float64 `json:"nats_waiting_ms"`
+	// EdgeSecond is the cost of an idle edge in a second, with one coordinator.
+	EdgeSecond float64 `json:"edge_second_ms"`
 }
 
 // Measured returns the costs of make bench-fleet on 2026-11-30 (Xeon; docs/benchmarks.md, Large fleets). EdgeHeartbeat,
@@ -63,15 +67,17 @@ func Read(file string) (c Costs, err error) {
 	return c, nil
 }
 
-// Fleet is a fleet of equal sites. Each site has its own NATS servers, and all of its edges ask one coordinator: more
-// coordinators only stand by.
+// Fleet is a fleet of equal sites. Each site has its own NATS servers, and all of its edges ask one coordinator. The
+// others stand by: edges beat and report to each of them, and ask them for nothing.
 type Fleet struct {
-	Slots  int     // of all renderers
-	Each   int     // slots of one renderer
-	Edges  int     // of all sites
-	Sites  int     // 1 or more
-	Misses float64 // per second, of all sites
-	Hits   float64 // per second, of all sites
+	Slots int // of all renderers
+	Each  int // slots of one renderer
+	Edges int // of all sites
+	Sites int // 1 or more
+	// Coordinators is the number of coordinators of each site; 0 means 1.
+	Coordinators int
+	Misses       float64 // per second, of all sites
+	Hits         float64 // per second, of all sites
 }
 
 // Validate returns an error that names the first wrong field.
@@ -83,6 +89,8 @@ func (f Fleet) Validate() error {
 		return fmt.Errorf("%d slots in renderers of %d: write at least one renderer for each site, and at most 10 million slots", f.Slots, f.Each)
 	case f.Edges < f.Sites || f.Edges > 1e6:
 		return fmt.Errorf("%d edges: write at least one for each site, and at most a million", f.Edges)
+	case f.Coordinators < 0 || f.Coordinators > 1000:
+		return fmt.Errorf("%d coordinators: write a number from 1 to 1000", f.Coordinators)
 	case !(f.Misses >= 0 && f.Hits >= 0 && f.Misses < 1e9 && f.Hits < 1e9):
 		return fmt.Errorf("%v misses and %v hits a second: write numbers from 0 to a billion", f.Misses, f.Hits)
 	}
@@ -92,7 +100,7 @@ func (f Fleet) Validate() error {
 const (
 	reporters   = 3 // edges that report a renderer (edge/internal/fleet)
 	reportEvery = 2 // seconds between an edge's reports (edge/internal/coordinators)
-	looks       = 5 // questions of an edge to the queue in a second, at most (edge/internal/backlog)
+	looks       = 4 // questions of an edge to the queue in a second, at most (edge/internal/backlog)
 )
 
 // mostReported is the number of renderers that a coordinator lists (coordinator/internal/fleet).
@@ -103,14 +111,20 @@ const mostReported = 10_000
 func (c Costs) Loads(f Fleet) []plan.Resource {
 	sites := float64(f.Sites)
 	edges, renderers := float64(f.Edges)/sites, float64(f.Slots)/float64(f.Each)/sites
+	heard := (renderers + edges) * sites // edges hear the heartbeats of all sites, and each other's announcements
 	misses, hits := f.Misses/sites, f.Hits/sites
+	coordinators := float64(max(1, f.Coordinators))
 	core := func(ms float64) float64 { return ms / 1000 }
+	standing := edges*c.CoordinatorEdge + min(reporters, edges)*renderers/reportEvery*c.CoordinatorReport // of a coordinator without requests
 	all := []plan.Resource{
-		{Name: "a core of each edge", Use: core((misses*c.EdgeMiss+hits*c.EdgeHit)/edges + renderers*c.EdgeHeartbeat), Remedy: "add edges"},
-		{Name: "a core of the asked coordinator", Use: core(misses*c.CoordinatorMiss + edges*c.CoordinatorEdge + min(reporters, edges)*renderers/reportEvery*c.CoordinatorReport), Remedy: "add a site"},
-		{Name: "a core of the NATS server", Use: core(misses*c.NATSMiss + renderers*c.NATSRenderer + renderers*edges*c.NATSHeartbeat + edges*looks*c.NATSWatch), Remedy: "give it more cores, or add a site"},
+		{Name: "a core of each edge", Use: core((misses*c.EdgeMiss+hits*c.EdgeHit)/edges + heard*c.EdgeHeartbeat + coordinators*c.EdgeSecond), Remedy: "add edges"},
+		{Name: "a core of the asked coordinator", Use: core(misses*c.CoordinatorMiss + standing), Remedy: "add a site"},
+		{Name: "a core of the NATS server", Use: core(misses*(c.NATSMiss+renderers*c.NATSWaiting) + renderers*c.NATSRenderer + heard*edges*c.NATSHeartbeat + edges*looks*c.NATSWatch), Remedy: "give it more cores, or add a site"},
 		{Name: "the queue's bound of a lane", Use: float64(lanes.Places(renderjob.LaneStandard, f.Slots/f.Sites)) / queue.LaneBound, Remedy: "add a site"},
 		{Name: "the coordinator's list of renderers", Use: renderers / mostReported, Remedy: "add a site"},
+	}
+	if coordinators > 1 {
+		all = append(all, plan.Resource{Name: "a core of each coordinator that stands by", Use: core(standing), Remedy: "add a site"})
 	}
 	for i, r := range all {
 		if r.Use <= 1 {

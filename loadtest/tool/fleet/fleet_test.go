@@ -18,9 +18,9 @@ func usual() Fleet {
 func TestLoads(t *testing.T) {
 	c := Costs{EdgeMiss: 1, EdgeHit: .1, EdgeHeartbeat: .01, CoordinatorMiss: .1, CoordinatorEdge: 1, CoordinatorReport: .1, NATSMiss: .2, NATSHeartbeat: .002, NATSWatch: .1}
 	want := map[string]float64{
-		"a core of each edge":                 (10 + 20 + 12.5) / 1000,
+		"a core of each edge":                 (10 + 20 + 13.5) / 1000,
 		"a core of the asked coordinator":     (100 + 100 + 3*1250/2*.1) / 1000,
-		"a core of the NATS server":           (200 + 250 + 50) / 1000.,
+		"a core of the NATS server":           (200 + 270 + 40) / 1000.,
 		"the queue's bound of a lane":         15_000. / queue.LaneBound,
 		"the coordinator's list of renderers": .125,
 	}
@@ -31,10 +31,21 @@ func TestLoads(t *testing.T) {
 		}
 		last = r.Use
 	}
+	beside := usual()
+	beside.Coordinators, c.EdgeSecond, c.NATSWaiting = 5, 2, .001
+	for _, r := range c.Loads(beside) {
+		switch {
+		case r.Name == "a core of each edge" && math.Abs(r.Use-(10+20+13.5+10)/1000) > .001,
+			r.Name == "a core of each coordinator that stands by" && math.Abs(r.Use-(100+3*1250/2*.1)/1000) > .001,
+			r.Name == "a core of the NATS server" && math.Abs(r.Use-(200+1250+270+40)/1000.) > .001:
+			t.Errorf("with waiting pulls and five coordinators: %+v", r)
+		}
+	}
+	c.EdgeSecond, c.NATSWaiting = 0, 0
 	three := usual()
 	three.Sites = 3
 	for _, r := range c.Loads(three) {
-		if r.Name == "a core of the NATS server" && math.Abs(r.Use-(200./3+250./9+50./3)/1000) > .001 {
+		if r.Name == "a core of the NATS server" && math.Abs(r.Use-(200./3+270./3+40./3)/1000) > .001 {
 			t.Errorf("in three sites: %+v", r)
 		}
 	}

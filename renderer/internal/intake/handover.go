@@ -12,7 +12,7 @@ import (
 // receipt acknowledges a job's message, by the message's reply subject.
 type receipt struct {
 	conn    *nats.Conn
-	subject string
+	subject string // "" for a job that was never in the queue: nothing is acknowledged
 }
 
 // These are the acknowledgements of JetStream's protocol.
@@ -22,10 +22,17 @@ const (
 )
 
 // Ack tells the server that the job is done.
-func (r receipt) Ack() error { return r.conn.Publish(r.subject, []byte(acknowledged)) }
+func (r receipt) Ack() error { return r.say(acknowledged) }
 
 // InProgress tells the server that the renderer still works on the job.
-func (r receipt) InProgress() error { return r.conn.Publish(r.subject, []byte(inProgress)) }
+func (r receipt) InProgress() error { return r.say(inProgress) }
+
+func (r receipt) say(word string) error {
+	if r.subject == "" {
+		return nil
+	}
+	return r.conn.Publish(r.subject, []byte(word))
+}
 
 // handOver offers a job to the renderer that has the job's original on its disk, and reports
 // whether that renderer takes it. That renderer takes the job only if it has a free slot now, so
@@ -43,19 +50,19 @@ func (in *Intake) handOver(r receipt, d Delivery) (taken bool) {
 	return err == nil && string(answer.Data) == renderjob.Taken
 }
 
-// Take takes a job that another renderer pulled, if a slot is free, and answers Taken or Busy.
-// The job then belongs to this renderer, as if this renderer had pulled the job: if this renderer
-// dies, the queue delivers the job again.
+// Take takes a job that another renderer pulled, or that an edge could not publish, if a slot is free, and answers
+// Taken or Busy. The job then belongs to this renderer, as if this renderer had pulled the job: if this renderer
+// dies, the queue delivers the job again, or its edge publishes it again.
 func (in *Intake) Take(m *nats.Msg) {
 	word := renderjob.Busy
 	h, err := renderjob.ReadHandOver(m)
 	if err != nil {
-		in.config.Log.Warn("read a job from another renderer", "error", err)
+		in.config.Log.Warn("read a job that is handed over", "error", err)
 	} else if in.takeHandOver(h) {
 		word = renderjob.Taken
 	}
 	if err := queue.Answer(m, word); err != nil {
-		in.config.Log.Warn("answer another renderer", "error", err)
+		in.config.Log.Warn("answer the giver of a job", "error", err)
 	}
 }
 

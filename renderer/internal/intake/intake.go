@@ -2,7 +2,7 @@
 // jobs that a draining renderer has not begun.
 //
 // Each lane has a goroutine that pulls one message at a time. The intake does not cancel a pull
-// when the room is used up: a message could cross the cancellation and be lost until AckWait.
+// when the room is used up: that would cost more than most pulls, and a message could cross the cancellation.
 // Instead the intake hands the pulled job back to the queue, for another renderer.
 package intake
 
@@ -25,7 +25,9 @@ import (
 )
 
 const (
-	pullWait       = time.Second // a drain waits this long for pulls under way
+	// pullWait is long, because idle renderers' pulls cost NATS more than anything else that they do, and each of them
+	// costs more the more of them wait. It is shorter than deadline.Start: jobs begin in time even if NATS lost a pull.
+	pullWait       = 10 * time.Second
 	pause          = 200 * time.Millisecond
 	publishTimeout = 3 * time.Second
 	calibrateEvery = 5 * time.Second
@@ -154,12 +156,14 @@ func (in *Intake) begin() error {
 	for lane := range in.consumers {
 		p, err := newPuller(in.config.JetStream.Conn(), lane)
 		if err != nil {
-			for _, other := range pullers {
-				_ = other.close() // it has not pulled
-			}
+			closeAll(pullers)
 			return err
 		}
 		pullers = append(pullers, p)
+	}
+	if err := in.watchPulls(pullers); err != nil {
+		closeAll(pullers)
+		return err
 	}
 	for _, p := range pullers {
 		in.loops.Go(func() { in.pull(p) })
@@ -168,7 +172,7 @@ func (in *Intake) begin() error {
 	return nil
 }
 
-// Stop drains and waits: pulls under way end, jobs that render are finished, and the other jobs
+// Stop drains and waits: pulls end, jobs that render are finished, and the other jobs
 // are handed back. If ctx ends first, Stop cancels the remaining jobs and returns an error; the
 // queue delivers these jobs to other renderers after AckWait.
 func (in *Intake) Stop(ctx context.Context) error {
@@ -215,7 +219,7 @@ func (in *Intake) pull(p *puller) {
 }
 
 func (in *Intake) pullOnce(p *puller, wait time.Duration) (got bool, err error) {
-	msg, err := p.pull(wait)
+	msg, err := p.pull(wait, in.untilDrain.Done())
 	if msg == nil || err != nil {
 		return false, err
 	}
@@ -307,8 +311,11 @@ func (in *Intake) move(msg receipt, d Delivery, m *Moved) {
 	if errors.Is(m.Why, ErrSlow) {
 		d.Job.Lane, d.Job.Slow = renderjob.LaneBulk, true
 	}
-	if in.handBack(msg, d) {
+	switch {
+	case in.handBack(msg, d):
 		m.Tell()
+	case msg.subject == "": // no queue has the job: it goes on here, in its place
+		in.process(msg, d)
 	}
 }
 
@@ -376,14 +383,11 @@ func (in *Intake) logAck(err error) {
 	}
 }
 
-// calibrate sets the clock by the server's time in the answer of each consumer.
+// calibrate sets the clock by the server's time in the answer of one consumer.
 func (in *Intake) calibrate(ctx context.Context) {
-	for _, consumer := range in.consumers {
-		ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-		err := in.clock.calibrate(ctx, consumer)
-		cancel()
-		if err != nil {
-			in.config.Log.Debug("read the server's time", "error", err)
-		}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	if err := in.clock.calibrate(ctx, in.consumers[renderjob.LaneStandard]); err != nil {
+		in.config.Log.Debug("read the server's time", "error", err)
 	}
 }

@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -80,5 +81,34 @@ func TestTheEdgeHearsOfAMove(t *testing.T) {
 				t.Errorf("%+v is acknowledged, then %d others, %v; want the first job alone", m, n, err)
 			}
 		})
+	}
+}
+
+// movesOnce is a processor whose jobs belong to the expensive lane.
+type movesOnce struct{ lanes []renderjob.Lane }
+
+func (m *movesOnce) Process(_ context.Context, _ <-chan struct{}, d Delivery) error {
+	if m.lanes = append(m.lanes, d.Job.Lane); d.Job.Lane == renderjob.LaneExpensive {
+		return nil
+	}
+	return &Moved{ErrLong, func() { panic("no queue has the job in another lane") }}
+}
+
+// A job that an edge could not publish goes on in its place when the queue does not take it into its other lane either.
+func TestAMoveWithoutTheQueue(t *testing.T) {
+	_, p := pulling(t)
+	js, err := jetstream.New(p.conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound(t, js, 1)
+	if _, err := js.Publish(t.Context(), renderjob.LaneExpensive.Subject(), []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	m := &movesOnce{}
+	in := New(Config{JetStream: js, Slots: 1, Processor: m, Log: slog.New(slog.DiscardHandler)})
+	in.process(receipt{p.conn, ""}, Delivery{Job: renderjob.Job{ID: "direct", Lane: lane, DeadlineMS: soon.Milliseconds()}, Deliveries: 1, Arrived: time.Now()})
+	if !slices.Equal(m.lanes, []renderjob.Lane{lane, renderjob.LaneExpensive}) {
+		t.Errorf("the job was drawn in the lanes %v", m.lanes)
 	}
 }

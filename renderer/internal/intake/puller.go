@@ -29,15 +29,16 @@ type puller struct {
 	ends    string // the reply subject of a pull, without its number
 	sub     *nats.Subscription
 	arrived chan *nats.Msg
-	number  int  // of the latest pull
-	more    bool // the lane had more jobs behind the latest one
+	again   chan struct{} // receives a value when the pull under way may be lost
+	number  int           // of the latest pull
+	more    bool          // the lane had more jobs behind the latest one
 }
 
 // newPuller returns a puller that the caller must close.
 func newPuller(conn *nats.Conn, lane renderjob.Lane) (*puller, error) {
 	p := &puller{
 		lane: lane, conn: conn, pulls: "$JS.API.CONSUMER.MSG.NEXT." + queue.Stream + "." + lane.Consumer(), ends: conn.NewInbox() + ".",
-		arrived: make(chan *nats.Msg, mostArrived), more: true,
+		arrived: make(chan *nats.Msg, mostArrived), again: make(chan struct{}, 1), more: true,
 	}
 	var err error
 	if p.sub, err = queue.SubscribePulls(conn, p.ends, p.arrived); err != nil {
@@ -46,9 +47,13 @@ func newPuller(conn *nats.Conn, lane renderjob.Lane) (*puller, error) {
 	return p, nil
 }
 
-// close ends the subscription, and returns the jobs that arrived late.
+// close ends the subscription and with it the pull under way, and returns the jobs that arrived late. The server delivers
+// a job to another renderer when it finds no subscription. Only if the server of this renderer is not the one with the lane's
+// consumer, a job can cross the end of the subscription; it then waits for AckWait.
 func (p *puller) close() (late []*nats.Msg) {
-	_ = p.sub.Unsubscribe() // fails only on a closed connection
+	if p.sub.Drain() == nil { // fails only on a closed connection
+		_ = p.conn.FlushTimeout(answerWithin) // jobs that the server sent before are here then
+	}
 	for m := p.waiting(); m != nil; m = p.waiting() {
 		late = append(late, m)
 	}
@@ -60,11 +65,24 @@ var (
 	errNoServer = errors.New("no pull while NATS is not connected")
 )
 
-// pull returns the lane's next job, or nil if none comes within wait. After 0 it only takes a job that waits already.
-// Without a connection it returns an error: the client would send all pulls of an outage at once, and get as many jobs.
-func (p *puller) pull(wait time.Duration) (*nats.Msg, error) {
+// pullAgain ends the pull under way, which NATS may have lost.
+func (p *puller) pullAgain() {
+	select {
+	case p.again <- struct{}{}:
+	default: // an earlier call is still in the channel
+	}
+}
+
+// pull returns the lane's next job, or nil if none comes within wait, or until stop is closed. After 0 it only takes a job
+// that waits already. Without a connection it returns an error: the client would send all pulls of an outage at once, and
+// get as many jobs.
+func (p *puller) pull(wait time.Duration, stop <-chan struct{}) (*nats.Msg, error) {
 	if !p.conn.IsConnected() {
 		return nil, errNoServer
+	}
+	select {
+	case <-p.again: // of an earlier pull
+	default:
 	}
 	if late := p.waiting(); late != nil {
 		return late, nil
@@ -89,6 +107,10 @@ func (p *puller) pull(wait time.Duration) (*nats.Msg, error) {
 				p.more = false
 				return nil, reason(m)
 			}
+		case <-p.again:
+			return nil, nil //nolint:nilnil // as the comment says
+		case <-stop:
+			return nil, nil //nolint:nilnil // as the comment says
 		case <-limit.C:
 			return nil, errNoAnswer
 		}

@@ -60,7 +60,7 @@ func TestPulls(t *testing.T) {
 	pull := func(wait time.Duration, want string) {
 		t.Helper()
 		got := ""
-		m, err := p.pull(wait)
+		m, err := p.pull(wait, nil)
 		if m != nil {
 			got = string(m.Data)
 		}
@@ -94,7 +94,7 @@ func TestAJobThatArrivesLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.publish(t, "a", "b")
-	if m, err := p.pull(soon); err != nil || string(m.Data) != "a" {
+	if m, err := p.pull(soon, nil); err != nil || string(m.Data) != "a" {
 		t.Errorf("%v %v", m, err)
 	}
 	eventually.Holds(t, soon, "the second job arrived", func() bool { return len(p.arrived) > 0 })
@@ -106,13 +106,57 @@ func TestAJobThatArrivesLate(t *testing.T) {
 func TestPullsThatFail(t *testing.T) {
 	server, p := pulling(t)
 	p.pulls = "$JS.API.CONSUMER.MSG.NEXT." + queue.Stream + ".absent"
-	if _, err := p.pull(soon); err == nil || !strings.Contains(err.Error(), "503") {
+	if _, err := p.pull(soon, nil); err == nil || !strings.Contains(err.Error(), "503") {
 		t.Errorf("without a consumer: %v", err)
 	}
 	server.Kill()
 	eventually.Holds(t, soon, "the connection is lost", func() bool { return p.conn.Status() != nats.CONNECTED })
-	if _, err := p.pull(soon); !errors.Is(err, errNoServer) {
+	if _, err := p.pull(soon, nil); !errors.Is(err, errNoServer) {
 		t.Errorf("without a server: %v", err)
 	}
 	p.close()
+}
+
+// A pull ends when the renderer stops, and when NATS may have lost it. The job that comes then goes to another renderer.
+func TestPullsThatEnd(t *testing.T) {
+	_, p := pulling(t)
+	stop := make(chan struct{})
+	for name, end := range map[string]func(){"lost": p.pullAgain, "stopped": func() { close(stop) }} {
+		ended := make(chan error, 1)
+		go func() {
+			m, err := p.pull(time.Minute, stop)
+			if m != nil {
+				err = errors.New("a job came")
+			}
+			ended <- err
+		}()
+		p.waits(t)
+		end()
+		if err := <-ended; err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	other, err := newPuller(p.conn, lane)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := p.close()
+	other.publish(t, "a")
+	if m, err := other.pull(soon, nil); err != nil || m == nil || string(m.Data) != "a" || len(late) > 0 {
+		t.Errorf("the other renderer gets %v, %v; %d came late", m, err, len(late))
+	}
+	other.close()
+}
+
+// waits waits until a pull waits at the server.
+func (p *puller) waits(t *testing.T) {
+	t.Helper()
+	js, err := jetstream.New(p.conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually.Holds(t, soon, "a pull waits", func() bool {
+		c, err := js.Consumer(t.Context(), queue.Stream, lane.Consumer())
+		return err == nil && c.CachedInfo().NumWaiting > 0
+	})
 }

@@ -27,6 +27,7 @@ type job struct {
 	job      renderjob.Job
 	delivery intake.Delivery
 	renderer string // this renderer's name
+	site     string // this renderer's
 
 	edges             Edges
 	originals         Originals
@@ -64,7 +65,7 @@ func (p *Pipeline) newJob(d intake.Delivery) *job {
 		slots = p.slow
 	}
 	return &job{
-		job: d.Job, delivery: d, renderer: c.Renderer,
+		job: d.Job, delivery: d, renderer: c.Renderer, site: c.Site,
 		edges: c.Edges, originals: c.Originals, versions: c.Versions, thumbnails: c.Thumbnails, engines: c.Engines,
 		slots: slots, maxOriginalPixels: c.MaxOriginalPixels, memory: c.Memory, tracer: c.Tracer, metrics: p.metrics,
 		adopt: p.adopt, batch: c.Batch, rates: &p.rates,
@@ -79,7 +80,7 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	}
 	answer := j.edges.Begin(j.job.Edge, j.tell(renderjob.Result{State: renderjob.StateStarted, Batch: j.batch}))
 	if answer.Word == renderjob.Gone {
-		j.log.Debug("skip a job that no client waits for")
+		j.log.Debug("skip a job that no client waits for, or that another site has")
 		return nil
 	}
 	j.adopt(ctx, j, answer.Siblings)
@@ -216,7 +217,7 @@ func (j *job) replyRendered(image []byte, freed bool) {
 
 // tell returns r with the common fields of all results.
 func (j *job) tell(r renderjob.Result) renderjob.Result {
-	r.Version, r.JobID, r.Renderer, r.EngineVersion = renderjob.Version, j.job.ID, j.renderer, j.engines.Version()
+	r.Version, r.JobID, r.Renderer, r.Site, r.EngineVersion = renderjob.Version, j.job.ID, j.renderer, j.site, j.engines.Version()
 	r.TypeVersion = j.engines.Versions().Engine(j.job.Spec.Type)
 	r.Deliveries, r.QueuedMS = j.delivery.Deliveries, milliseconds(j.delivery.Age)
 	return r

@@ -80,6 +80,7 @@ type Edges interface {
 // Config has the settings and the dependencies of a pipeline.
 type Config struct {
 	Renderer          string // this renderer's name
+	Site              string // this renderer's; "" where there is one site
 	Originals         Originals
 	Versions          Versions // the originals' versions; a job asks again after it stored
 	Thumbnails        Thumbnails

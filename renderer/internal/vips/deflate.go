@@ -94,7 +94,7 @@ func (m raw) compressed() ([]byte, error) {
 type scratch []byte
 
 func newScratch(length int) (scratch, error) {
-	p := C.malloc(C.size_t(length))
+	p := C.realloc(nil, C.size_t(length)) // C.malloc ends the process instead of returning nil
 	if p == nil {
 		return nil, errNoMemory
 	}

@@ -89,7 +89,9 @@ typedef struct {
 	const unsigned char *pixels;
 	const TmPlanes *planes; /* used instead of pixels unless NULL; chroma is halved */
 	int quality, full_chroma, progressive;
-	float worth; /* of a saved bit of luma: squared error in steps of the quantiser; 0, or rounded planes: libjpeg rounds */
+	/* The squared error that a saved bit of luma may cost, in steps of the quantiser. With 0, and for planes of bytes, libjpeg
+	 * rounds by itself. */
+	float worth;
 	const unsigned char *exif, *profile;
 	size_t exif_length, profile_length;
 } TmJpeg;

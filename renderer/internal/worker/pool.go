@@ -120,6 +120,7 @@ func enough(required, inForce []sandbox.Layer) error {
 // thread that forked it ends.
 func (p *Pool) spawner() {
 	runtime.LockOSThread()
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, usual()) // of this thread, and of all that it starts; lowering is always allowed
 	for number := 1; ; number++ {
 		select {
 		case <-p.ctx.Done():

@@ -278,13 +278,20 @@ func (p *process) clear() (err error) {
 // processor time of another task. With less, it would starve until its time limit.
 const yielding = 5
 
-// usual returns the priority of this process, which its workers inherit.
+// below is how much lower the priority of workers is than this process's. An edge or a coordinator on the same processors
+// takes microseconds for an answer, and would otherwise wait behind the slices of decoders.
+const below = 5
+
+// lowest is the lowest priority of a process.
+const lowest = 19
+
+// usual returns the priority of workers, by the one of the calling thread.
 func usual() int {
 	raw, err := unix.Getpriority(unix.PRIO_PROCESS, 0) // the system call returns 20 less the priority
 	if err != nil {
-		return 0
+		return below
 	}
-	return 20 - raw
+	return min(20-raw+below, lowest)
 }
 
 // yield lowers the priority of the process with its tools and all their threads, if it must yield. The result restores the

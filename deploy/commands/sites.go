@@ -1,0 +1,65 @@
+package commands
+
+import (
+	"errors"
+	"maps"
+	"net"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/thumbmill/thumbmill/deploy/credentials"
+)
+
+// The ports of a site's core server: NATS's usual ones.
+const (
+	gatewayPort = "7222"
+	leafPort    = "7422"
+)
+
+// several are the flags of several sites.
+type several struct {
+	hosts map[string]string // core servers by site
+	dir   string
+	tls   []string
+}
+
+func (s *several) register(flags *pflag.FlagSet) {
+	flags.StringToStringVar(&s.hosts, "sites", nil, "NAME=HOST of each of several sites: HOST is its core NATS server, whose ports "+gatewayPort+" and "+leafPort+" other sites and the site's queue use; the next call keeps them")
+	flags.StringVar(&s.dir, "servers-dir", "/etc/nats", "folder on the NATS servers that gets "+credentials.ServerFile+" and "+credentials.LeafCredentials+", with --sites")
+	flags.StringSliceVar(&s.tls, "servers-tls", nil, "CERTIFICATE,KEY,CA: PEM files on the NATS servers that encrypt connections between sites, with --sites")
+}
+
+// sites returns the sites that the flags name, or nil for those of the last call.
+func (s *several) sites(given bool) (*credentials.Sites, error) {
+	if !given {
+		return nil, nil //nolint:nilnil // as the comment says
+	}
+	all := &credentials.Sites{Dir: s.dir}
+	switch len(s.tls) {
+	case 0:
+	case 3:
+		all.Certificate, all.Key, all.CA = s.tls[0], s.tls[1], s.tls[2]
+	default:
+		return nil, errors.New("--servers-tls must have three files: write CERTIFICATE,KEY,CA")
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.hosts)) {
+		host := s.hosts[name]
+		all.All = append(all.All, credentials.Site{Name: name, Gateway: net.JoinHostPort(host, gatewayPort), Leaves: net.JoinHostPort(host, leafPort)})
+	}
+	return all, nil
+}
+
+// explainSites prints the place of each file of the sites.
+func explainSites(cmd *cobra.Command, folder string, s *credentials.Sites) {
+	if s == nil {
+		return
+	}
+	for _, site := range s.All {
+		cmd.Printf("%s: include it in the core server's configuration of site %s, and put %s beside it\n", filepath.Join(folder, site.CoreFile()), site.Name, credentials.ServerFile)
+		cmd.Printf("%s: include it in the configuration of the servers of the queue of site %s, and put %s and %s beside it\n",
+			filepath.Join(folder, site.LeafFile()), site.Name, credentials.ServerFile, credentials.LeafCredentials)
+	}
+}

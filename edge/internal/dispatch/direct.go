@@ -1,0 +1,70 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+)
+
+// asked bounds the renderers that are offered a job in one attempt.
+const asked = 3
+
+// hand gives the job to a renderer with a free slot, and reports whether one took it. It replaces the queue while that
+// takes no jobs: while its servers elect a leader, and after their disks were full. A job that no renderer has room
+// for waits for the next attempt.
+func (h *Handle) hand() (taken bool) {
+	d := h.dispatcher
+	job := h.job
+	job.DeadlineMS = time.Until(h.deadline).Milliseconds()
+	for _, renderer := range d.fleet.Free(asked) {
+		request, err := renderjob.HandOver{Job: job, Deliveries: 1}.Message(renderer)
+		if err != nil {
+			return false
+		}
+		answer, err := d.conn.RequestMsg(request, renderjob.HandOverTimeout)
+		if err == nil && string(answer.Data) == renderjob.Taken {
+			d.mu.Lock()
+			h.published, h.renderer = time.Now(), renderer
+			d.mu.Unlock()
+			return true
+		}
+	}
+	return false
+}
+
+// handedTo returns the renderer that got the job without the queue, or "".
+func (h *Handle) handedTo() string {
+	h.dispatcher.mu.Lock()
+	defer h.dispatcher.mu.Unlock()
+	return h.renderer
+}
+
+// missing notes that the queue has no stream.
+type missing struct{ noted atomic.Bool }
+
+func (m *missing) note(err error) {
+	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		m.noted.Store(true)
+	}
+}
+
+// Tend tells the flights of published jobs to look again if no renderer lives that could render the job: Restore then
+// publishes the job again, or moves it to another site. It also creates the stream if a publish found none. The caller
+// calls it every second.
+func (d *Dispatcher) Tend(ctx context.Context) {
+	d.mu.Lock()
+	for _, h := range d.open {
+		if !h.published.IsZero() && (h.isLost() || h.renderer != "" && !d.fleet.Has(h.renderer)) {
+			h.lookAgain()
+		}
+	}
+	d.mu.Unlock()
+	if d.missing.noted.Swap(false) {
+		d.ensure(ctx)
+	}
+}

@@ -1,0 +1,173 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/programs"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/visitors"
+	"github.com/thumbmill/thumbmill/shared/objectstore/directory"
+)
+
+func fillDisk(s *site) {
+	free := s.crowd(s.temp)
+	visitors.Lasts(5 * time.Second)
+	free()
+}
+
+// fullQueue leaves JetStream's servers without a byte of their disk meanwhile, at least 5 s. Jobs are in memory; the disk
+// has the servers' own state.
+func fullQueue(meanwhile func(*site)) func(*site) {
+	return func(s *site) {
+		free := s.crowd(s.queue)
+		defer free()
+		visitors.Lasts(5 * time.Second)
+		meanwhile(s)
+	}
+}
+
+// leaderDiesOfAFullDisk kills the leader, and the election of another one needs the disk. The servers then end their
+// JetStream until somebody loads their configuration again, as the health check of docker-compose.yml does.
+func leaderDiesOfAFullDisk(s *site) {
+	free := s.crowd(s.queue)
+	leads := s.parts[s.leader()]
+	leads.kill()
+	visitors.Lasts(8 * time.Second)
+	free()
+	leads.launch()
+	s.relaunched = time.Now()
+	for _, name := range natsOf() {
+		p := s.parts[name]
+		eventually.Succeeds(s.t, startWithin, name+" has its JetStream", func() error {
+			err := answers(p.ready + "?js-enabled-only=true")
+			if err != nil {
+				p.signal(syscall.SIGHUP)
+			}
+			return err
+		})
+	}
+	for _, name := range natsOf() {
+		s.parts[name].await()
+	}
+}
+
+// crowd fills a small disk until free is called.
+func (s *site) crowd(folder string) (free func()) {
+	file := filepath.Join(folder, "filler")
+	_ = exec.Command("dd", "if=/dev/zero", "of="+file, "bs=64K").Run() // dd ends when the disk is full
+	return func() {
+		if err := os.Remove(file); err != nil {
+			s.t.Error(err)
+		}
+	}
+}
+
+// slowDisk is the file with the nanoseconds that each write to a file takes longer.
+const slowDisk = "SLOW_DISK"
+
+// buildSlow builds NATS' server with files whose writes can be slow.
+func (s *site) buildSlow() {
+	s.t.Helper()
+	changes := map[string]string{}
+	for _, begin := range []string{"func (f *File) Write(b []byte) (n int, err error) {\n", "func (f *File) WriteAt(b []byte, off int64) (n int, err error) {\n"} {
+		changes[begin] = begin + "\tslowDown(f)\n"
+	}
+	flags := s.patched("os/file.go", changes, slowDisk, `
+func slowDown(f *File) {
+	if f != nil && told != nil && !f.stdoutOrErr {
+		wait := syscall.NsecToTimespec(*told)
+		_ = syscall.Nanosleep(&wait, nil)
+	}
+}
+`)
+	into := s.path("slow")
+	build(s.t, s.root, into, []string{programs.NATSServer}, flags...)
+	s.tell(slowDisk, 0)
+	s.nats = filepath.Join(into, "nats-server")
+}
+
+func slowQueue(meanwhile func(*site)) func(*site) {
+	return func(s *site) {
+		s.tell(slowDisk, (300 * time.Millisecond).Nanoseconds())
+		defer s.tell(slowDisk, 0)
+		visitors.Lasts(5 * time.Second)
+		meanwhile(s)
+	}
+}
+
+func restartLeader(s *site) { s.parts[s.leader()].restart() }
+
+// killAt kills a process when it calls one of the system calls for the nth time, before the call does anything. It returns
+// when the process has ended.
+func (s *site) killAt(name, calls string, nth int) {
+	s.t.Helper()
+	p := s.parts[name]
+	inject := fmt.Sprintf("inject=%s:signal=KILL:when=%d", calls, nth)
+	tracer := exec.Command("strace", "-f", "-q", "-o", os.DevNull, "-e", "trace="+calls, "-e", inject, "-p", fmt.Sprint(p.cmd.Process.Pid))
+	if err := tracer.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = tracer.Process.Kill(); _ = tracer.Wait() }()
+	select {
+	case <-p.ended:
+	case <-time.After(time.Minute):
+		s.t.Errorf("%s does not call %s %d times in a minute", name, calls, nth)
+		p.kill()
+	}
+}
+
+// killRendererAtWrites kills a renderer between the steps of a thumbnail's write: before its content, its name and its
+// folder are on the disk.
+func killRendererAtWrites(s *site) {
+	for _, calls := range []string{"fdatasync", "renameat,renameat2", "fsync"} {
+		s.killAt("renderer-1", calls, 3)
+		s.parts["renderer-1"].start()
+		s.load.AwaitAnswers(between, time.Now())
+	}
+	s.relaunched = time.Now()
+	store, err := directory.NewThumbnails(s.path("thumbnails"), directory.Options{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	read, damaged := 0, 0
+	err = store.Scrub(context.Background(), math.MaxInt32, func(bad bool) {
+		read++
+		if bad {
+			damaged++
+		}
+	})
+	if err != nil || damaged > 0 || read == 0 {
+		s.t.Errorf("%d of %d thumbnails are damaged, %v", damaged, read, err)
+	}
+}
+
+// killNATSAtWrites kills a NATS server several times while it writes its state, of the jobs' stream among others, when it
+// starts.
+func killNATSAtWrites(s *site) {
+	for _, nth := range []int{1, 2, 4, 8} {
+		p := s.parts["nats-1"]
+		p.stop()
+		calls := "fsync,fdatasync,renameat,renameat2,ftruncate,pwrite64"
+		command := p.command
+		p.command = append(strings.Fields(fmt.Sprintf("strace -f -q -o %s -e trace=%s -e inject=%s:signal=KILL:when=%d", os.DevNull, calls, calls, nth)), command...)
+		p.launch()
+		p.command = command
+		select {
+		case <-p.ended:
+		case <-time.After(20 * time.Second): // this start made fewer calls
+			p.kill()
+		}
+		p.start()
+		s.load.AwaitAnswers(between, time.Now())
+	}
+	s.relaunched = time.Now()
+}

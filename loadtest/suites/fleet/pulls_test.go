@@ -1,0 +1,102 @@
+package fleet
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/processes"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
+	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/settings"
+)
+
+// line is the processor time of NATS for a job while a number of pulls wait, in milliseconds.
+type line struct {
+	waiting int
+	job     float64
+}
+
+// pulls returns the processor time that each waiting pull adds to a job at NATS, in milliseconds, and the times that it
+// follows from.
+func pulls(b *testing.B) (each float64, all []line) {
+	b.Helper()
+	for _, n := range []int{1, 100, 1250} {
+		all = append(all, line{n, pulled(b, n, 4000)})
+	}
+	first, last := all[0], all[len(all)-1]
+	return max(0, last.job-first.job) / float64(last.waiting-first.waiting), all
+}
+
+// pulled returns NATS' processor time for a job, in milliseconds: one job after another. One of the waiting renderers takes
+// each job, and acknowledges the job before it pulls again.
+func pulled(b *testing.B, waiting, jobs int) float64 {
+	b.Helper()
+	server := servers.StartNATS(b)
+	conn := connect(b, server)
+	js, err := jetstream.New(conn)
+	if err == nil {
+		err = queue.Open(b.Context(), js, settings.NATS{Replicas: 1})
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	acknowledged := make(chan struct{}, 1)
+	for range waiting {
+		inbox := conn.NewInbox()
+		again := func() {
+			if err := conn.PublishRequest(pullSubject(), inbox+".1", []byte(`{"batch":1,"expires":600000000000}`)); err != nil {
+				b.Error(err)
+			}
+		}
+		if _, err := conn.Subscribe(inbox+".*", func(m *nats.Msg) {
+			if m.Subject != renderjob.LaneStandard.Subject() {
+				b.Errorf("a pull ends with %v", m.Header)
+				return
+			}
+			_ = m.Ack()
+			again()
+			acknowledged <- struct{}{}
+		}); err != nil {
+			b.Fatal(err)
+		}
+		again()
+	}
+	if err := conn.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	return busy(b, server, jobs, func() error {
+		_, err := js.Publish(b.Context(), renderjob.LaneStandard.Subject(), []byte("job"))
+		<-acknowledged
+		return err
+	})
+}
+
+// busy returns a server's processor time of one of n calls, in milliseconds.
+func busy(b *testing.B, server *servers.NATS, n int, call func() error) float64 {
+	b.Helper()
+	time.Sleep(100 * time.Millisecond) // the server works through earlier messages
+	before, _ := processes.Time(server.PID())
+	for range n {
+		if err := call(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	after, _ := processes.Time(server.PID())
+	return milliseconds(after-before) / float64(n)
+}
+
+func pullSubject() string {
+	return "$JS.API.CONSUMER.MSG.NEXT." + queue.Stream + "." + renderjob.LaneStandard.Consumer()
+}
+
+func printWaiting(all []line) {
+	fmt.Print("\n| pulls that wait at NATS | NATS for a job, ms |\n|---|---|\n")
+	for _, l := range all {
+		fmt.Printf("| %d | %.3f |\n", l.waiting, l.job)
+	}
+}
