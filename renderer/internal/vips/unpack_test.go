@@ -83,7 +83,7 @@ func pixelsOfRows(rows []byte, width, height int) (pixels []byte) {
 	return pixels
 }
 
-// Thumbnails of PNGs that are unpacked at once are as libvips draws them. libvips rounds between both directions.
+// Thumbnails of PNGs that are unpacked at once are as libvips draws them.
 func TestUnpackedPNGsAreDrawnAsLibvipsDraws(t *testing.T) {
 	var body bytes.Buffer
 	if err := png.Encode(&body, slopes(803, 611)); err != nil {
