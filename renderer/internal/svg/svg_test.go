@@ -53,6 +53,7 @@ func elementCases() map[string]mendCase {
 		"a blur of three sides":             {`<filter><feGaussianBlur stdDeviation="1 2 3"/></filter>`, `<filter><feGaussianBlur /></filter>`},
 		"a filter of negative width":        {`<filter width="-1" height="10%"></filter>`, `<filter width="0" height="10%"></filter>`},
 		"a matrix of three numbers":         {`<feColorMatrix values="1 0 0"/>`, `<feColorMatrix values="1 0 0 0 0 0 1 0 0 0 0 0 1 0 0 0 0 0 1 0"/>`},
+		"a matrix of fifteen numbers":       {`<feColorMatrix type="matrix" values="` + strings.Repeat("\n0.3 ", 15) + `"/>`, `<feColorMatrix type="matrix" values="1 0 0 0 0 0 1 0 0 0 0 0 1 0 0 0 0 0 1 0"/>`},
 		"a matrix":                          {`<feColorMatrix type="matrix" values="1 0 0 0 0,0 1 0 0 0 0 0 1 0 0 0 0 0 1e0-.5"/>`, ""},
 		"a saturation":                      {`<feColorMatrix type="saturate" values=".5"/>`, ""},
 		"a side that is not a length":       {`<rect x="inherit" width="16mm" height="5%"/>`, `<rect  width="16mm" height="5%"/>`},
