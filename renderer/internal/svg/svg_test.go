@@ -2,6 +2,7 @@ package svg
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -216,14 +217,20 @@ func TestSurvey(t *testing.T) {
 	}
 }
 
-func TestNewLibrariesMoveTextsThemselves(t *testing.T) {
-	f, err := Survey(strings.NewReader(`<text dominant-baseline="middle"><tspan alignment-baseline="hanging"/></text>`), Library{Baselines: true}, "")
-	if err != nil || f.Flawed {
-		t.Errorf("%+v, %v", f, err)
-	}
-	var out bytes.Buffer
-	if err := Mend(&out, strings.NewReader(`<text alignment-baseline="before-edge"/>`), f); err != nil || out.String() != `<text dominant-baseline="text-before-edge" alignment-baseline="before-edge"/>` {
-		t.Errorf("%s, %v", out.String(), err)
+func TestNewLibrariesMoveTextsByTheirDominantBaseline(t *testing.T) {
+	for text, want := range map[string]string{
+		`<g dominant-baseline="middle"><text><tspan>a</tspan></text></g>`:                                                                    "",
+		`<text alignment-baseline="before-edge"><tspan>a</tspan></text>`:                                                                     `<text dominant-baseline="text-before-edge" alignment-baseline="before-edge"><tspan dominant-baseline="auto">a</tspan></text>`,
+		`<text dominant-baseline="hanging"><tspan alignment-baseline="middle">a</tspan><tspan alignment-baseline="hanging">a</tspan></text>`: `<text dominant-baseline="hanging"><tspan dominant-baseline="middle" alignment-baseline="middle">a</tspan><tspan alignment-baseline="hanging">a</tspan></text>`,
+	} {
+		f, err := Survey(strings.NewReader(text), Library{Baselines: true}, "")
+		if err != nil || f.Flawed != (want != "") {
+			t.Errorf("%s: %+v, %v", text, f, err)
+		}
+		var out bytes.Buffer
+		if err := Mend(&out, strings.NewReader(text), f); err != nil || out.String() != cmp.Or(want, text) {
+			t.Errorf("%s: %s, %v", text, out.String(), err)
+		}
 	}
 }
 
