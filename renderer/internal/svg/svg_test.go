@@ -67,6 +67,8 @@ func elementCases() map[string]mendCase {
 		"an origin in another drawing":      {`<svg width="4" height="2"><svg><g transform="scale(2)" transform-origin="25% 0"/></svg></svg>`, ""},
 		"an origin in three dimensions":     {`<g transform="scale(2)" transform-origin="1 2 3"/>`, ""},
 		"an origin of a pattern":            {`<pattern patternTransform="scale(2)" transform-origin="1 2"/>`, ""},
+		"a radius in a box":                 {`<svg><filter id="f" primitiveUnits="objectBoundingBox"><feMorphology radius=".5" x=".5" height="1"/></filter><rect x="1" width="4" height="2" filter="url(#f)"/></svg>`, `<svg><filter id="f" primitiveUnits="userSpaceOnUse"><feMorphology radius="2 1" x="3" height="2"/></filter><rect x="1" width="4" height="2" filter="url(#f)"/></svg>`},
+		"an image in a box":                 {`<svg><filter id="f" primitiveUnits="objectBoundingBox"><feImage x=".5"/></filter><rect width="4" height="2" filter="url(#f)"/></svg>`, ""},
 		"a gradient without a radius":       {`<radialGradient r="0" fr="-1"/>`, `<radialGradient r=".0001" />`},
 		"a gradient with a radius":          {`<radialGradient r="0.5%" fr="0"/>`, ""},
 		"a light of less than nothing":      {`<feDiffuseLighting diffuseConstant="-1"><feSpotLight specularExponent="-2"/></feDiffuseLighting>`, `<feDiffuseLighting diffuseConstant="0"><feSpotLight specularExponent="1"/></feDiffuseLighting>`},
