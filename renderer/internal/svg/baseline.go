@@ -23,8 +23,9 @@ var inEm = regexp.MustCompile(`^(` + number + `)em$`)
 
 // baseline is the baseline of an element's text.
 type baseline struct {
-	dominant string // elements inherit it
-	own      string // of the element's characters: its dominant-baseline, or its alignment-baseline
+	dominant  string // elements inherit it
+	alignment string // the element's alone, unless an element asks to inherit it
+	own       string // one of the two, for the element's characters
 }
 
 // of returns the baseline of an element inside of an element with baseline b.
@@ -32,23 +33,18 @@ func (b baseline) of(t tag) baseline {
 	if given := t.property("dominant-baseline"); given != "" && given != "inherit" {
 		b.dominant = given
 	}
-	alignment := t.property("alignment-baseline")
-	if alignment == "inherit" {
-		alignment = b.own
+	if alignment := t.property("alignment-baseline"); alignment != "inherit" {
+		b.alignment = alignment
 	}
 	b.own = b.dominant
 	switch local(t.name) {
-	case "g":
-		if alignment != "" { // for an element that asks to inherit it
-			b.own = alignment
-		}
 	case "text":
-		if raised[b.dominant] == 0 && raised[alignment] != 0 {
-			b.own = alignment
+		if raised[b.dominant] == 0 && raised[b.alignment] != 0 {
+			b.own = b.alignment
 		}
 	case "tspan", "textPath":
-		if alignment != "" && alignment != "auto" && alignment != "baseline" {
-			b.own = alignment
+		if b.alignment != "" && b.alignment != "auto" && b.alignment != "baseline" {
+			b.own = b.alignment
 		}
 	}
 	return b

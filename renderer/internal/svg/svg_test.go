@@ -221,6 +221,7 @@ func TestSurvey(t *testing.T) {
 
 func TestNewLibrariesMoveTextsByTheirDominantBaseline(t *testing.T) {
 	for text, want := range map[string]string{
+		`<g alignment-baseline="middle"><text alignment-baseline="inherit">a</text></g>`:                                                     `<g alignment-baseline="middle"><text dominant-baseline="middle" alignment-baseline="inherit">a</text></g>`,
 		`<g dominant-baseline="middle"><text><tspan>a</tspan></text></g>`:                                                                    "",
 		`<text alignment-baseline="before-edge"><tspan>a</tspan></text>`:                                                                     `<text dominant-baseline="text-before-edge" alignment-baseline="before-edge"><tspan dominant-baseline="auto">a</tspan></text>`,
 		`<text dominant-baseline="hanging"><tspan alignment-baseline="middle">a</tspan><tspan alignment-baseline="hanging">a</tspan></text>`: `<text dominant-baseline="hanging"><tspan dominant-baseline="middle" alignment-baseline="middle">a</tspan><tspan alignment-baseline="hanging">a</tspan></text>`,
