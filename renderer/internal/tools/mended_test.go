@@ -30,7 +30,7 @@ var mistaken = map[string]string{
 		<rect width="40" height="40" fill="url(#a)"/>`,
 	"a transparent symbol":      `<symbol id="a" opacity="0"><rect width="40" height="40" fill="lime"/></symbol><rect width="40" height="40" fill="red"/><use href="#a"/>`,
 	"another language":          `<rect width="40" height="40" fill="red"/><rect width="40" height="40" fill="lime" systemLanguage="fr"/>`,
-	"too few values":            `<filter id="f"><feColorMatrix type="matrix" values=".3 .3 .3 0 0 .3 .3 .3 0 0 .3 .3 .3 0 0"/></filter><rect width="40" height="40" fill="red" filter="url(#f)"/>`,
+	"too few values":            `<filter id="f"><feColorMatrix type="matrix" values="0.3 0.3 0.3 0 0 0.3 0.3 0.3 0 0 0.3 0.3 0.3 0 0"/></filter><rect width="40" height="40" fill="red" filter="url(#f)"/>`,
 	"a mask that moves":         `<mask id="m" transform="translate(30)"><rect width="40" height="40" fill="white"/></mask><rect width="40" height="40" fill="red" mask="url(#m)"/>`,
 	"an odd coordinate":         `<polygon points="0 0 40 0 40 40 0 40 9" fill="red"/>`,
 	"rules of another language": `<style type="text/x-a">rect{fill:lime}</style><rect width="40" height="40" fill="red"/>`,
