@@ -94,8 +94,8 @@ func readTIFF(r *io.SectionReader) (Header, error) {
 		if p.width*p.height > h.Width*h.Height {
 			h.Width, h.Height, h.Orientation = p.width, p.height, p.orientation
 			p.bands(&h)
-			h.Expand = p.subsampled() || p.unnamed()
-			h.ByTool = h.Expand || p.rare()
+			h.Expand, h.Unnamed = p.subsampled(), p.unnamed()
+			h.ByTool = h.Expand || h.Unnamed > 0 || p.rare()
 			h.Whole = h.ByTool // the tool holds all pixels
 		}
 		h.Pages++
@@ -167,12 +167,15 @@ func (p *page) note(tag uint16, values []int) {
 
 // These are values of a TIFF's tags (TIFF 6.0).
 const (
-	tiffOldJPEG  = 6
-	tiffJPEG     = 7
-	tiffPalette  = 3
-	tiffYCbCr    = 6
-	tiffSeparate = 2 // planes
-	tiffFloat    = 3
+	tiffWhiteIsZero = 0
+	tiffBlackIsZero = 1
+	tiffRGB         = 2
+	tiffOldJPEG     = 6
+	tiffJPEG        = 7
+	tiffPalette     = 3
+	tiffYCbCr       = 6
+	tiffSeparate    = 2 // planes
+	tiffFloat       = 3
 )
 
 // rare reports whether libvips cannot read the samples. libvips reads samples of 1, 2, 4, 8, 16
@@ -194,11 +197,20 @@ func (p page) subsampled() bool {
 	return compression == tiffOldJPEG || p.numbers[tagPhotometric] == tiffYCbCr && compression != tiffJPEG
 }
 
-// unnamed reports whether the page does not say what its samples mean. libtiff then takes one sample for grey and three
-// for red, green and blue.
-func (p page) unnamed() bool {
+// unnamed returns 1 more than the likely photometric interpretation of a page that names none, or 0. Faxes have white as
+// 0; other pages are grey, or red, green and blue.
+func (p page) unnamed() int {
 	_, named := p.numbers[tagPhotometric]
-	return !named
+	compression := p.numbers[tagCompression]
+	switch colours := p.samples - len(p.extra); {
+	case named:
+		return 0
+	case colours >= 3:
+		return 1 + tiffRGB
+	case compression >= 2 && compression <= 4:
+		return 1 + tiffWhiteIsZero
+	}
+	return 1 + tiffBlackIsZero
 }
 
 // bands sets the number of colours in h, and the index of the alpha band.

@@ -65,6 +65,12 @@ func drawTIFF(t *task) error {
 	if t.request.Spec.AsStored {
 		turn = ""
 	}
+	if t.request.Header.Unnamed > 0 {
+		from = namedTIFF
+		if err := t.nameSamples(); err != nil {
+			return err
+		}
+	}
 	if t.request.Header.Expand {
 		from, turn = expandedTIFF, t.turnOfExpanded()
 		args := []string{"-c", "none", named, from}
