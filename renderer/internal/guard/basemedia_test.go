@@ -134,7 +134,9 @@ func TestVideosWithoutABrand(t *testing.T) {
 
 // The colours and the turn of another picture, such as a gain map, do not count.
 func TestTheColoursOfThePrimaryPicture(t *testing.T) {
-	colr := func(primaries byte) string { return boxOf("colr", "nclx", "\x00"+string([]byte{primaries}), "\x00\x0d\x00\x00\x80") }
+	colr := func(primaries byte) string {
+		return boxOf("colr", "nclx", "\x00"+string([]byte{primaries}), "\x00\x0d\x00\x00\x80")
+	}
 	file := func(associations string) string {
 		properties := boxOf("ipco", colr(12), boxOf("irot", "\x01"), boxOf("ispe", versioned, "\x00\x00\x00\x20", "\x00\x00\x00\x10"), colr(9))
 		return boxOf("ftyp", "avif", versioned, "mif1") + boxOf("meta", versioned, boxOf("pitm", versioned, "\x00\x02"), boxOf("iprp", properties, associations))
