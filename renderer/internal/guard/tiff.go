@@ -95,6 +95,7 @@ func readTIFF(r *io.SectionReader) (Header, error) {
 			h.Width, h.Height, h.Orientation = p.width, p.height, p.orientation
 			p.bands(&h)
 			h.Expand, h.Unnamed = p.subsampled(), p.unnamed()
+			h.Indexed = p.followedPalette()
 			h.ByTool = h.Expand || h.Unnamed > 0 || p.rare()
 			h.Whole = h.ByTool // the tool holds all pixels
 		}
@@ -173,6 +174,8 @@ const (
 	tiffOldJPEG     = 6
 	tiffJPEG        = 7
 	tiffPalette     = 3
+	tiffInks        = 5
+	tiffLab         = 8
 	tiffYCbCr       = 6
 	tiffSeparate    = 2 // planes
 	tiffFloat       = 3
@@ -187,8 +190,20 @@ func (p page) rare() bool {
 	if p.numbers[tagFormat] == tiffFloat {
 		usual = bits == 32
 	}
-	palette := p.numbers[tagPhotometric] == tiffPalette && p.samples > 1
-	return !usual || palette || p.numbers[tagPlanar] == tiffSeparate && p.numbers[tagTileWidth] > 0
+	return !usual || p.followedPalette() || p.mistaken() || p.numbers[tagPlanar] == tiffSeparate && p.numbers[tagTileWidth] > 0
+}
+
+// followedPalette reports whether other samples follow the number of a colour.
+func (p page) followedPalette() bool {
+	return p.numbers[tagPhotometric] == tiffPalette && p.samples > 1
+}
+
+// mistaken reports whether libvips takes the alpha of the page for something else: it divides colours by alpha as if both
+// had 8 bits, also floats and deep inks, and it takes the alpha behind CIELAB for a coordinate.
+func (p page) mistaken() bool {
+	photometric := p.numbers[tagPhotometric]
+	deep := p.numbers[tagFormat] == tiffFloat || photometric == tiffInks && p.numbers[tagBits] > 8
+	return deep && slices.Contains(p.extra, extraAssociated) || photometric == tiffLab && len(p.extra) > 0
 }
 
 // subsampled reports whether the page stores luma and chroma, but not as a JPEG of today.
