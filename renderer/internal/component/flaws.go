@@ -25,7 +25,7 @@ var known = []Flaw{
 	{Librsvg, "", "2.59.0", thumbnail.TypeSVG, "colours in hwb() are black", ""},
 	{Librsvg, "", "2.60.0", thumbnail.TypeSVG, "dominant-baseline and alignment-baseline are estimated: text stands a little too high or too low", ""},
 	{Librsvg, "2.60.0", "", thumbnail.TypeSVG, "a svg element outside of defs that a use element draws is misplaced by its own x and y", ""},
-	{Librsvg, "", "", thumbnail.TypeSVG, "texts on paths are missing; textLength, turned characters and vertical lines are ignored", Resvg},
+	{Librsvg, "", "", thumbnail.TypeSVG, "texts on paths are missing; textLength and turned characters are ignored", Resvg},
 	{Libheif, "", "1.23.6", thumbnail.TypeHEIC, "uncompressed pictures are refused", ""},
 	{Libspng, "0.7.4", "", thumbnail.TypePNG, "a damaged picture is refused, or ends earlier than with libpng", ""},
 }

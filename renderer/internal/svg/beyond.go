@@ -3,16 +3,11 @@ package svg
 import (
 	"fmt"
 	"io"
-	"strings"
 )
 
 // beyond reports whether an element has a feature that librsvg lacks, and that no rewrite replaces: texts on paths, texts
-// of a given length, turned characters, vertical lines, and characters that move and keep their kerning.
+// of a given length, turned characters, and characters that move and keep their kerning.
 func beyond(t tag) bool {
-	mode := t.property("writing-mode")
-	if strings.HasPrefix(mode, "tb") || strings.HasPrefix(mode, "vertical") {
-		return true
-	}
 	switch local(t.name) {
 	case "textPath":
 		return true

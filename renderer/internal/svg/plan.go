@@ -20,7 +20,7 @@ func (p plan) at(i int) *edit {
 type planner struct {
 	drawing   outline
 	plan      plan
-	styled    bool     // CSS rules may replace attributes
+	styled    bool     // CSS rules may count more than attributes
 	languages []string // that the reader prefers
 	defined   []string // elements that others name; they go to the beginning of the root element
 	named     map[string]int

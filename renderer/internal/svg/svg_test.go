@@ -287,7 +287,7 @@ func TestBeyond(t *testing.T) {
 		`<svg><text dx="1 2">a</text></svg>`:                       true,
 		`<svg><text textLength="9">a</text></svg>`:                 true,
 		`<svg><text><s:tspan rotate="9">a</s:tspan></text></svg>`:  true,
-		`<svg><g style="writing-mode: vertical-rl"/></svg>`:        true,
+		`<svg><g style="writing-mode: vertical-rl"/></svg>`:        false,
 		`<svg writing-mode="lr-tb"><animate rotate="auto"/></svg>`: false,
 	} {
 		if f, err := Survey(strings.NewReader(text), Library{}, ""); err != nil || f.Beyond != want {
