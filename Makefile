@@ -36,7 +36,7 @@ RUNNING := deploy/compose loadtest/suites/fleet loadtest/suites/sites loadtest/s
 
 # Packages that start no goroutine, in their code or their tests, and therefore have no races.
 # architecture_test.go checks this.
-SEQUENTIAL := deploy/conversion deploy/fromenv deploy/fromthumbor edge/internal/filters edge/internal/imgproxy edge/internal/mediawiki edge/internal/signature edge/internal/syntax edge/internal/thumbor edge/thumborurl loadtest/tool/queueing loadtest/tool/ssim loadtest/tool/workload renderer/internal/animation renderer/internal/bmp renderer/internal/colour renderer/internal/complaint renderer/internal/component renderer/internal/geometry renderer/internal/guard renderer/internal/lettering renderer/internal/metadata renderer/internal/placeholder renderer/internal/solid renderer/internal/svg renderer/internal/tga shared/bucket shared/commandline shared/cost shared/deadline shared/lanes shared/renderjob shared/settings shared/settings/reference shared/throttle shared/thumbnail
+SEQUENTIAL := deploy/conversion deploy/fromenv deploy/fromthumbor edge/internal/filters edge/internal/imgproxy edge/internal/mediawiki edge/internal/signature edge/internal/syntax edge/internal/thumbor edge/thumborurl loadtest/tool/queueing loadtest/tool/ssim loadtest/tool/workload renderer/internal/animation renderer/internal/bmp renderer/internal/colour renderer/internal/complaint renderer/internal/component renderer/internal/geometry renderer/internal/guard renderer/internal/lettering renderer/internal/metadata renderer/internal/placeholder renderer/internal/psd renderer/internal/solid renderer/internal/svg renderer/internal/tga shared/bucket shared/commandline shared/cost shared/deadline shared/lanes shared/renderjob shared/settings shared/settings/reference shared/throttle shared/thumbnail
 
 # Packages with C code.
 SANITIZED := renderer/internal/jpeg renderer/internal/lettering renderer/internal/librsvg renderer/internal/vips
@@ -117,6 +117,7 @@ fuzz: build-deps ## run each fuzz test for half a minute
 	go test -run '^$$' -fuzz FuzzMend -fuzztime 30s ./renderer/internal/svg
 	go test -run '^$$' -fuzz FuzzOpen -fuzztime 30s ./renderer/internal/bmp
 	go test -run '^$$' -fuzz FuzzOpen -fuzztime 30s ./renderer/internal/tga
+	go test -run '^$$' -fuzz FuzzOpen -fuzztime 30s ./renderer/internal/psd
 	go test -run '^$$' -fuzz FuzzUnmarshal -fuzztime 30s ./renderer/internal/animation
 	go test -run '^$$' -fuzz FuzzDecode -fuzztime 30s ./shared/directive
 	go test -run '^$$' -fuzz FuzzLoad -fuzztime 30s ./shared/settings
@@ -215,7 +216,7 @@ test-docker: build-deps bin/docker-compose ## run the Compose site on a Docker e
 	THUMBMILL_DOCKER=$(if $(TABLE),$(abspath $(TABLE)),1) go test -count=1 -timeout 60m -v ./loadtest/suites/docker
 
 # The programs of Kubernetes and the images stay below /var/tmp/thumbmill-kubernetes.
-test-kubernetes: build-deps bin/helm bin/docker-compose ## install the chart on a Kubernetes cluster of two nodes, and roll, evict, drain, kill and scale its pods under load
+test-kubernetes: build-deps bin/helm bin/docker-compose ## install the chart on a Kubernetes cluster of two nodes, and roll, evict, drain, kill and scale its pods under load, and enforce its policies
 	@deploy/install-packages deploy/packages/docker deploy/packages/roots deploy/packages/kubernetes deploy/packages/tests
 	nice loadtest/suites/kubernetes/build /var/tmp/thumbmill-kubernetes/bin
 	nice loadtest/suites/kubernetes/images /var/tmp/thumbmill-kubernetes/images

@@ -19,10 +19,22 @@ func TestKubernetes(t *testing.T) {
 	available(t)
 	c := newCluster(t)
 	c.install()
-	c.restricted()
-	c.confined()
-	c.followed()
-	c.breaks()
+	for _, part := range []struct {
+		name string
+		do   func()
+	}{
+		{"the admission refuses unrestricted pods", c.restricted},
+		{"workers are confined", c.confined},
+		{"an autoscaler follows", c.followed},
+		{"changes", c.breaks},
+		{"policies are enforced", c.enforced},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			c.t = t
+			part.do()
+		})
+		c.t = t
+	}
 }
 
 func available(t *testing.T) {
@@ -32,7 +44,7 @@ func available(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can run a node in namespaces")
 	}
-	for _, program := range []string{home + "/bin/kubelet", home + "/bin/dns", root + "/bin/helm", "/usr/lib/cni/ptp", "containerd", "runc", "iptables", "conntrack", "ip", "memcached"} {
+	for _, program := range []string{home + "/bin/kubelet", home + "/bin/kube-router", root + "/bin/helm", "/usr/lib/cni/ptp", "containerd", "runc", "iptables", "ipset", "conntrack", "ip", "memcached"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("%s is not installed: run `make test-kubernetes`", program)
 		}
@@ -92,7 +104,7 @@ func faults() []fault {
 			}
 		}},
 		fault{"helm upgrade with other settings", func(c *cluster) {
-			c.helm("upgrade", "settings.log.level=warn")
+			c.helm("settings.log.level=warn")
 			for _, workload := range workloads() {
 				c.rolled(workload)
 			}

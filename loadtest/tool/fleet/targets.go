@@ -57,21 +57,21 @@ func (t Target) Met() bool {
 
 // Targets returns the targets of make bench-fleet with their figures.
 func Targets(b Benchmarks) []Target {
-	all := []struct {
-		Target
-		benchmark string
-	}{
-		{Target{Name: "leases of a coordinator at 1,000 edges", Unit: "leases/core-s", Bound: 30_000}, "BenchmarkLeases/edges=1000"},
-		{Target{Name: "a miss outside of the worker", Unit: "outside-ms/miss", Bound: 2, Most: true}, "BenchmarkFleet"},
-		{Target{Name: "heartbeats of 10,000 slots at an edge", Unit: "%core", Bound: 2, Most: true}, "BenchmarkHeartbeats/slots=8"},
-		{Target{Name: "failover of a killed coordinator with 50,000 leases", Unit: "s-to-grant", Bound: 1, Most: true}, "BenchmarkFailover/killed"},
-		{Target{Name: "failover of a hanging coordinator with 50,000 leases", Unit: "s-to-grant", Bound: 1, Most: true}, "BenchmarkFailover/hangs"},
-		{Target{Name: "edges that leave a busy coordinator", Unit: "edges-moved", Bound: 0, Most: true}, "BenchmarkFalseAlarms"},
+	least := func(name, benchmark, unit string, bound float64) Target {
+		figure, measured := b[benchmark][unit]
+		return Target{Name: name, Unit: unit, Bound: bound, Figure: figure, Measured: measured}
 	}
-	targets := make([]Target, len(all))
-	for i, t := range all {
-		t.Figure, t.Measured = b[t.benchmark][t.Unit]
-		targets[i] = t.Target
+	most := func(name, benchmark, unit string, bound float64) Target {
+		t := least(name, benchmark, unit, bound)
+		t.Most = true
+		return t
 	}
-	return targets
+	return []Target{
+		least("leases of a coordinator at 1,000 edges", "BenchmarkLeases/edges=1000", "leases/core-s", 30_000),
+		most("a miss outside of the worker", "BenchmarkFleet", "outside-ms/miss", 2),
+		most("heartbeats of 10,000 slots at an edge", "BenchmarkHeartbeats/slots=8", "%core", 2),
+		most("failover of a killed coordinator with 50,000 leases", "BenchmarkFailover/killed", "s-to-grant", 1),
+		most("failover of a hanging coordinator with 50,000 leases", "BenchmarkFailover/hangs", "s-to-grant", 1),
+		most("edges that leave a busy coordinator", "BenchmarkFalseAlarms", "edges-moved", 0),
+	}
 }

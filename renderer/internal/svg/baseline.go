@@ -9,7 +9,7 @@ import (
 
 // Library says what librsvg can do. The zero value is the librsvg of Debian 12.
 type Library struct {
-	Baselines bool // it knows dominant-baseline and alignment-baseline, as from 2.60 on
+	Baselines bool // it knows dominant-baseline, as from 2.60 on; no version knows alignment-baseline
 }
 
 // raised has the heights of baselines over the alphabetic one, in em. They are means of the usual fonts without serifs
@@ -19,32 +19,85 @@ var raised = map[string]float64{
 	"text-before-edge": .96, "text-top": .96, "before-edge": .96, "text-after-edge": -.23, "text-bottom": -.23, "after-edge": -.23, "ideographic": -.23,
 }
 
-var (
-	// inStyle has the forms of properties in a style.
-	inStyle = map[string]*regexp.Regexp{
-		"dominant-baseline":  regexp.MustCompile(`(^|;)\s*dominant-baseline\s*:\s*([a-z-]+)\s*(;|$)`),
-		"overflow":           regexp.MustCompile(`(^|;)\s*overflow\s*:\s*([a-z-]+)\s*(;|$)`),
-		"alignment-baseline": regexp.MustCompile(`(^|;)\s*alignment-baseline\s*:\s*([a-z-]+)\s*(;|$)`),
-	}
-	inEm = regexp.MustCompile(`^(` + number + `)em$`)
-)
+var inEm = regexp.MustCompile(`^(` + number + `)em$`)
 
-// mendBaseline lowers or raises a text as its baseline demands: a text by dy, a part of a text by baseline-shift.
-// Browsers read either property of both elements.
-func (l Library) mendBaseline(t tag) tag {
-	name := local(t.name)
-	if l.Baselines || name != "text" && name != "tspan" {
+// baseline is the baseline of an element's text.
+type baseline struct {
+	dominant  string // elements inherit it
+	alignment string // the element's alone, unless an element asks to inherit it
+	own       string // one of the two, for the element's characters
+}
+
+// of returns the baseline of an element inside of an element with baseline b.
+func (b baseline) of(t tag) baseline {
+	if given := t.property("dominant-baseline"); given != "" && given != "inherit" {
+		b.dominant = given
+	}
+	if alignment := t.property("alignment-baseline"); alignment != "inherit" {
+		b.alignment = alignment
+	}
+	b.own = b.dominant
+	switch local(t.name) {
+	case "text":
+		if raised[b.dominant] == 0 && raised[b.alignment] != 0 {
+			b.own = b.alignment
+		}
+	case "tspan", "textPath":
+		if b.alignment != "" && b.alignment != "auto" && b.alignment != "baseline" {
+			b.own = b.alignment
+		}
+	}
+	return b
+}
+
+// mendDominant gives an element its baseline as its dominant-baseline.
+func (b baseline) mendDominant(t tag, outside baseline) tag {
+	given := t.property("dominant-baseline")
+	if given == "" || given == "inherit" {
+		given = outside.own
+	}
+	if b.own == given || strings.Contains(t.value("style"), "dominant-baseline") {
 		return t
 	}
-	height := cmp.Or(raised[t.property("dominant-baseline")], raised[t.property("alignment-baseline")])
-	if height == 0 || name == "tspan" && t.value("baseline-shift") != "" {
+	return t.set("dominant-baseline", cmp.Or(edges[b.own], b.own, "auto"))
+}
+
+// edges has the values of alignment-baseline that dominant-baseline names otherwise.
+var edges = map[string]string{"before-edge": "text-before-edge", "after-edge": "text-after-edge"}
+
+// dropShift drops the shift of a group, which its texts do not inherit (SVG 1.1, 10.9.2) but in librsvg.
+func (m *mender) dropShift(t tag, _ *edit) tag {
+	if a, ok := t.get("baseline-shift"); ok {
+		return t.without(a)
+	}
+	return t
+}
+
+// mendBaseline lowers or raises a text as its baseline demands, as far as librsvg does not: a text by dy, a part of a text
+// by baseline-shift. Browsers read either property of both elements.
+func (m *mender) mendBaseline(t tag, _ *edit) tag {
+	outside := m.baseline()
+	own := outside.of(t)
+	if m.facts.library.Baselines {
+		return own.mendDominant(t, outside)
+	}
+	if local(t.name) == "text" {
+		return t.lowered(raised[own.own])
+	}
+	height := raised[own.own] - raised[outside.own]
+	if height == 0 || t.value("baseline-shift") != "" {
 		return t
 	}
-	if name == "tspan" {
-		return t.and(fmt.Sprintf(` baseline-shift="%gem"`, -height))
-	}
+	return t.and(fmt.Sprintf(` baseline-shift="%.4gem"`, -height))
+}
+
+// lowered returns the tag of a text that is lower by a height in em.
+func (t tag) lowered(height float64) tag {
 	a, ok := t.get("dy")
-	if !ok {
+	switch {
+	case height == 0:
+		return t
+	case !ok:
 		return t.and(fmt.Sprintf(` dy="%gem"`, height))
 	}
 	var given float64
@@ -55,20 +108,4 @@ func (l Library) mendBaseline(t tag) tag {
 		return t // a sum of different units
 	}
 	return readTag(t.with(a, fmt.Sprintf("%gem", given+height)))
-}
-
-// property returns the value of a property in the tag's style or attributes, or "".
-func (t tag) property(name string) string {
-	if form := inStyle[name]; form != nil {
-		if m := form.FindStringSubmatch(t.value("style")); m != nil {
-			return m[2]
-		}
-	}
-	return strings.Trim(t.value(name), space)
-}
-
-// and returns the tag with further attributes.
-func (t tag) and(attributes string) tag {
-	at := 1 + len(t.name)
-	return readTag(t.text[:at] + attributes + t.text[at:])
 }
