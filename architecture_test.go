@@ -215,7 +215,8 @@ func TestFieldsHideTheCachesGenerics(t *testing.T) {
 	})
 }
 
-// mostSleeps bounds the sleeps outside synctest in all tests of the module: renders that take a time, and loads.
+// mostSleeps bounds the sleeps outside synctest in all tests of the module: renders that take a time, loads, and the times in
+// which a benchmark measures a process at rest.
 const mostSleeps = 22
 
 // A test waits for a condition, with a bound (loadtest/fixtures/eventually), or runs in synctest's time. Each
@@ -313,7 +314,6 @@ var embeds = map[string]string{
 	"coordinator/internal/gate: begun":          "a net.Conn whose first bytes were read already",
 	"coordinator/internal/gate: local":          "a net.Conn with another address, in a test",
 	"coordinator/internal/pools: bill":          "a pools.Observer of processor time, in a test",
-	"edge/internal/coordinators: paused":        "a net.Conn whose process stands still, in a test",
 	"edge/internal/bulk: closer":                "an objectstore.Object that notes its end, in a test",
 	"edge/internal/front: limited":              "a net.Listener that bounds its connections",
 	"edge/internal/front: gathering":            "a net.Conn that sends head and body at once; io.Copy finds the TCP connection's ReadFrom",
@@ -337,6 +337,7 @@ var embeds = map[string]string{
 	"shared/objectstore/directory: whole":       "an objectstore.Plain, which is all of a file",
 	"shared/objectstore/open: unverified":       "an objectstore.Store that tells no MD5",
 	"shared/objectstore/open: telling":          "an objectstore.Store that tells an MD5, in a test",
+	"edge/internal/coordinators: paused":        "a net.Conn of a process that stands still, in a test",
 	"shared/objectstore/httpstore: counting":    "a net.Listener that counts, in a test",
 	"shared/objectstore/swiftstore: idempotent": "an http.RoundTripper; ncw/swift finds the transport's other methods by type assertion",
 	"shared/objectstore/swiftstore: closing":    "an objectstore.Object that ends its request",

@@ -83,7 +83,7 @@ func stages(t *testing.T) map[string]*stage {
 			if err := json.Unmarshal([]byte(rest), &now.entrypoint); err != nil {
 				t.Fatalf("%s: %v", line, err)
 			}
-		case "", "#", "WORKDIR", "LABEL":
+		case "", "#", "ARG", "WORKDIR", "LABEL":
 		default:
 			if !strings.HasPrefix(instruction, "#") {
 				t.Fatalf("the test does not support the instruction %q", line)

@@ -260,14 +260,20 @@ func installable(t *testing.T, files []string) {
 		run("dpkg", "--extract", file, dir)
 		programs, _ := filepath.Glob(dir + "/usr/bin/*")
 		libraries, _ := exec.Command("ldd", programs...).Output() // ldd fails for programs without libraries
+		search := []string{"--search"}                            // all at once: each search reads the lists of all packages
 		for _, library := range regexp.MustCompile(`=> (/\S+)`).FindAllStringSubmatch(string(libraries), -1) {
 			path, err := filepath.EvalSymlinks(library[1])
 			if err != nil {
 				t.Fatal(err)
 			}
-			of, _, _ := strings.Cut(run("dpkg", "--search", "*"+strings.TrimPrefix(path, "/usr")), ":")
-			if !strings.Contains(comes, "Inst "+of+" ") {
-				t.Errorf("%s needs %s, which is not among its dependencies", filepath.Base(file), of)
+			search = append(search, "*"+strings.TrimPrefix(path, "/usr"))
+		}
+		if len(search) == 1 {
+			continue
+		}
+		for line := range strings.Lines(run("dpkg", search...)) {
+			if of, _, _ := strings.Cut(line, ":"); !strings.Contains(comes, "Inst "+of+" ") {
+				t.Errorf("%s needs %s, which is not among its dependencies", filepath.Base(file), strings.TrimSpace(line))
 			}
 		}
 	}

@@ -133,7 +133,7 @@ renderer:
   pod: {priorityClassName: high}
   resources: {limits: {memory: 30Gi}}
   env: {THUMBMILL_RENDERER_SLOTS: "8"}
-network: {namespaces: {nats: queue, dns: names}, store: {cidr: 10.0.0.0/8, port: 8080}}
+network: {namespaces: {nats: queue, dns: names}, outside: {memcached: 10.1.0.0/24}, store: {cidr: 10.0.0.0/8, port: 8080}}
 autoscaling: {by: keda, min: 3, max: 7, prometheus: "http://p"}
 `
 
@@ -160,6 +160,8 @@ func TestValues(t *testing.T) {
 		"request":    {at(pod, "containers", 0, "resources", "requests", "memory"), "4Gi"},
 		"nats":       {at(all["NetworkPolicy thumbmill-renderer"], "spec", "egress", 0, "to", 0, "namespaceSelector", "matchLabels", "kubernetes.io/metadata.name"), "queue"},
 		"dns":        {at(all["NetworkPolicy thumbmill-all"], "spec", "egress", 0, "to", 0, "namespaceSelector", "matchLabels", "kubernetes.io/metadata.name"), "names"},
+		"memcached":  {at(all["NetworkPolicy thumbmill-edge"], "spec", "egress", 2, "to", 0, "ipBlock", "cidr"), "10.1.0.0/24"},
+		"selector":   {at(all["NetworkPolicy thumbmill-edge"], "spec", "egress", 2, "to", 0, "namespaceSelector"), nil},
 		"store":      {at(all["NetworkPolicy thumbmill-renderer"], "spec", "egress", 1, "to", 0, "ipBlock", "cidr"), "10.0.0.0/8"},
 		"port":       {at(all["NetworkPolicy thumbmill-renderer"], "spec", "egress", 1, "ports", 0, "port"), 8080.0},
 		"min":        {at(all["ScaledObject thumbmill-renderer"], "spec", "minReplicaCount"), 3.0},
@@ -193,7 +195,7 @@ func TestTheChartIsChecked(t *testing.T) {
 		t.Errorf("helm lint: %v\n%s", err, out)
 	}
 	for _, value := range []string{
-		"edge: {replica: 3}", "autoscaling: {by: mine}", "renderer: {replicas: many}", "network: {store: {port: 0}}", "edge: {pod: {containers: []}}", `secret: ""`,
+		"edge: {replica: 3}", "autoscaling: {by: mine}", "renderer: {replicas: many}", "network: {store: {port: 0}}", "network: {outside: {nats: 10.0.0.1}}", "edge: {pod: {containers: []}}", `secret: ""`,
 		"image: {tag: 20261130}", "renderer: {env: {THUMBMILL_RENDERER_MAX_PIXELS: 400000000}}", "edge: {env: {THUMBMILL_EDGE_ALLOW_UNSAFE: yes}}",
 	} {
 		name, _, _ := strings.Cut(value, ":")

@@ -25,13 +25,19 @@ root, and changes the object in place. */ -}}
 
 {{- define "thumbmill.policy" -}}
 {{- $namespaces := .root.Values.network.namespaces -}}
+{{- $outside := .root.Values.network.outside -}}
 {{- $store := .root.Values.network.store -}}
 {{- range $rule := concat (.object.spec.ingress | default list) (.object.spec.egress | default list) -}}
 {{- range $peer := concat ($rule.from | default list) ($rule.to | default list) -}}
 {{- if $peer.namespaceSelector -}}
 {{- $labels := $peer.namespaceSelector.matchLabels -}}
 {{- $name := index $labels "kubernetes.io/metadata.name" | replace "kube-system" "dns" -}}
+{{- if hasKey $outside $name -}}
+{{- $_ := unset $peer "namespaceSelector" -}}
+{{- $_ := set $peer "ipBlock" (dict "cidr" (index $outside $name)) -}}
+{{- else -}}
 {{- $_ := set $labels "kubernetes.io/metadata.name" (index $namespaces $name) -}}
+{{- end -}}
 {{- else if $peer.ipBlock -}}
 {{- if ne $store.cidr "0.0.0.0/0" }}{{ $_ := set $peer "ipBlock" (dict "cidr" $store.cidr) }}{{ end -}}
 {{- $_ := set $rule "ports" (list (dict "port" $store.port)) -}}

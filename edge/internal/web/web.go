@@ -138,7 +138,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func newExchange() *exchange { return &exchange{values: make([]string, 0, usualHeaders)} }
 
-// begin makes an exchange that of a new request.
+// begin resets the exchange for a new request.
 func (x *exchange) begin(h *Handler, w http.ResponseWriter, r *http.Request, began time.Time) {
 	*x = exchange{handler: h, w: w, r: r, began: began, client: h.clients.Find(r), grammar: grammar.None, values: x.values[:0]}
 	if x.client.Unbelieved {

@@ -16,6 +16,7 @@ import (
 	"bytes"
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/hostile"
 )
 
 // TestTheSite runs the site on an engine: as a visitor and an operator see it, then while it breaks.
@@ -158,7 +159,7 @@ const (
 // starved checks that only a worker dies when a renderer's container has no memory left: the renderer
 // keeps its process, and draws the next thumbnail.
 func (s *site) starved(t *testing.T) {
-	s.store("huge.tga", targa(side))
+	s.store("huge.tga", hostile.Targa(side))
 	s.store("next.jpg", photograph(t, 7))
 	names := []string{"thumbmill-renderer-1", "thumbmill-renderer-2"}
 	state := func(name string) string {
@@ -198,13 +199,4 @@ func (s *site) killed(name string) (n int) {
 		s.engine.t.Fatal(err)
 	}
 	return n
-}
-
-// targa returns a TGA of one colour: few bytes, and many when decoded.
-func targa(side int) []byte {
-	out := bytes.NewBuffer([]byte{0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, byte(side), byte(side >> 8), byte(side), byte(side >> 8), 24, 0}) //nolint:gosec // little endian
-	for left := side * side; left > 0; left -= 128 {
-		out.Write([]byte{0x80 | byte(min(left, 128)-1), 40, 90, 200}) //nolint:gosec // below 128
-	}
-	return out.Bytes()
 }

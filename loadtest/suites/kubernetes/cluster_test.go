@@ -2,12 +2,15 @@ package kubernetes
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +18,7 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/namespace"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/programs"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/shown"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/surroundings"
 )
 
@@ -36,6 +40,7 @@ type cluster struct {
 	output  bytes.Buffer
 
 	installed time.Time
+	asked     int // number of thumbnails that visitors asked for
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -115,8 +120,46 @@ func (c *cluster) inside(words ...string) *exec.Cmd {
 	return cmd
 }
 
-func (c *cluster) kubectl(words ...string) *exec.Cmd {
-	return c.inside(append([]string{home + "/bin/kubectl", "--namespace", "thumbmill"}, words...)...)
+func (c *cluster) kubectl(words ...string) *exec.Cmd { return c.in("thumbmill", words...) }
+
+// in makes a command of kubectl in a namespace of Kubernetes.
+func (c *cluster) in(namespace string, words ...string) *exec.Cmd {
+	return c.inside(append([]string{home + "/bin/kubectl", "--namespace", namespace}, words...)...)
+}
+
+// apply makes or changes objects.
+func (c *cluster) apply(text string) {
+	c.t.Helper()
+	cmd := c.kubectl("apply", "--filename", "-")
+	cmd.Stdin = strings.NewReader(text)
+	c.must(cmd)
+}
+
+// dialer connects in the first node's network.
+type dialer struct{ network *namespace.Network }
+
+// Dial connects to an address.
+func (d dialer) Dial(protocol, address string) (net.Conn, error) {
+	return d.network.Dial(context.Background(), protocol, address)
+}
+
+// serve runs a program in a node's network until stop or the test's end. Its log is beside the first node's.
+func (c *cluster) serve(network, name string, env []string, words ...string) (stop func()) {
+	c.t.Helper()
+	log, err := os.Create(c.path("state1/log/" + name))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	cmd := exec.Command("nsenter", append([]string{"--net=" + c.network.Path(network)}, words...)...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdout, cmd.Stderr = log, log
+	ended, err := servers.Launch(cmd)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	stop = sync.OnceFunc(func() { _ = cmd.Process.Kill(); <-ended; _ = log.Close() })
+	c.t.Cleanup(stop)
+	return stop
 }
 
 func (c *cluster) run(words ...string) string {
@@ -124,12 +167,32 @@ func (c *cluster) run(words ...string) string {
 	return c.must(c.kubectl(words...))
 }
 
-// keys makes the files of the secret, as docs/deploy.md says.
+// follow runs a command as docs/deploy.md shows it, in a folder with deploy and mine.yaml.
+func (c *cluster) follow(begins string) {
+	c.t.Helper()
+	tools := []string{programs.Build(c.t, programs.Thumbmill), absolute(c.t, root+"/bin"), home + "/bin", os.Getenv("PATH")}
+	cmd := c.inside("bash", "-ec", shown.Command(c.t, "docs/deploy.md", "### Kubernetes", begins))
+	cmd.Dir, cmd.Env = c.dir, append(cmd.Env, "PATH="+strings.Join(tools, ":"))
+	c.must(cmd)
+}
+
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	path, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// keys makes the files of the secret, with the passwords of the test's store.
 func (c *cluster) keys() {
 	c.t.Helper()
-	command := exec.Command(filepath.Join(programs.Build(c.t, programs.Thumbmill), "thumbmill"), "credentials", "keys")
-	command.Dir = c.dir
-	c.must(command)
+	if err := os.Symlink(absolute(c.t, root+"/deploy"), c.path("deploy")); err != nil {
+		c.t.Fatal(err)
+	}
+	c.must(exec.Command("cp", "values.yaml", c.path("mine.yaml")))
+	c.follow("thumbmill credentials keys")
 	for name, text := range map[string]string{"edge-store": "looking", "renderer-store": "drawing"} {
 		if err := os.WriteFile(c.path("keys/"+name), []byte(text), 0o600); err != nil {
 			c.t.Fatal(err)
@@ -137,18 +200,13 @@ func (c *cluster) keys() {
 	}
 }
 
-// install installs the chart in a namespace with the standard "restricted" for pods.
+// install installs the chart as docs/deploy.md says, in a namespace with the standard "restricted" for pods.
 func (c *cluster) install() {
 	c.t.Helper()
-	c.run("create", "namespace", "thumbmill")
+	c.follow("kubectl create namespace")
 	c.run("label", "namespace", "thumbmill", "pod-security.kubernetes.io/enforce=restricted")
-	words := []string{"create", "secret", "generic", "thumbmill"}
-	for _, file := range []string{"edge.creds", "renderer.creds", "coordinator", "token", "security-key", "edge-store", "renderer-store"} {
-		words = append(words, "--from-file="+c.path("keys/"+file))
-	}
-	c.run(words...)
 	began := time.Now()
-	c.helm("install")
+	c.follow("helm install")
 	for _, workload := range workloads() {
 		c.rolled(workload)
 	}
@@ -156,10 +214,10 @@ func (c *cluster) install() {
 	c.t.Logf("the site is ready after %.0f s", time.Since(began).Seconds())
 }
 
-// helm installs or upgrades the site, with values such as renderer.replicas=3.
-func (c *cluster) helm(verb string, values ...string) string {
+// helm upgrades the site, with values such as renderer.replicas=3.
+func (c *cluster) helm(values ...string) string {
 	c.t.Helper()
-	words := []string{root + "/bin/helm", verb, "thumbmill", root + "/deploy/kubernetes", "--namespace", "thumbmill", "--values", "values.yaml"}
+	words := []string{root + "/bin/helm", "upgrade", "thumbmill", root + "/deploy/kubernetes", "--namespace", "thumbmill", "--values", "values.yaml"}
 	for _, v := range values {
 		words = append(words, "--set", v)
 	}

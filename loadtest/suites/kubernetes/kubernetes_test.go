@@ -21,8 +21,11 @@ func TestKubernetes(t *testing.T) {
 	c.install()
 	c.restricted()
 	c.confined()
+	c.enforced()
 	c.followed()
+	c.followedByKEDA()
 	c.breaks()
+	c.crowded()
 }
 
 func available(t *testing.T) {
@@ -32,7 +35,7 @@ func available(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can run a node in namespaces")
 	}
-	for _, program := range []string{home + "/bin/kubelet", home + "/bin/dns", root + "/bin/helm", "/usr/lib/cni/ptp", "containerd", "runc", "iptables", "conntrack", "ip", "memcached"} {
+	for _, program := range []string{home + "/bin/kubelet", home + "/bin/keda-adapter", home + "/bin/kwok", home + "/bin/kube-router", root + "/bin/helm", "/usr/lib/cni/ptp", "containerd", "runc", "iptables", "ipset", "conntrack", "ip", "memcached", "prometheus"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("%s is not installed: run `make test-kubernetes`", program)
 		}
@@ -92,7 +95,7 @@ func faults() []fault {
 			}
 		}},
 		fault{"helm upgrade with other settings", func(c *cluster) {
-			c.helm("upgrade", "settings.log.level=warn")
+			c.helm("settings.log.level=warn")
 			for _, workload := range workloads() {
 				c.rolled(workload)
 			}
@@ -145,14 +148,20 @@ func drained(c *cluster) {
 	c.t.Logf("the drain moves %d pods", len(before))
 }
 
-// breaks causes all faults in turn under a load on the edges' Service.
-func (c *cluster) breaks() {
-	t := c.t
+// visitors returns a load on the edges' Service.
+func (c *cluster) visitors() *visitors.Load {
 	service := "http://" + c.run("get", "service", "thumbmill-edge", "--output", "jsonpath={.spec.clusterIP}")
 	transport := &http.Transport{DialContext: c.network.Dial, MaxIdleConnsPerHost: 100, DisableCompression: true}
-	l := visitors.New(t, visitors.Options{Front: service, PerSecond: 5, Transport: transport, Fresh: func(n int) string {
-		return fmt.Sprintf("/unsafe/%dx/p/%d.jpg", 20+n/originals, n%originals)
+	first := c.asked
+	return visitors.New(c.t, visitors.Options{Front: service, PerSecond: 5, Transport: transport, Fresh: func(n int) string {
+		c.asked = first + n // another load asks for other thumbnails
+		return fmt.Sprintf("/unsafe/%dx/p/%d.jpg", 20+c.asked/originals, c.asked%originals)
 	}})
+}
+
+// breaks causes all faults in turn under load.
+func (c *cluster) breaks() {
+	t, l := c.t, c.visitors()
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "change\trequests\tfailed\tslowest\tmet")

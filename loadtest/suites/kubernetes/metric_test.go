@@ -17,28 +17,32 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/visitors"
 )
 
-const (
-	metric  = "thumbmill_renderers_wanted"
-	adapter = "10.90.0.1:6444"
-)
+const metric = "thumbmill_renderers_wanted"
 
-// registration makes the API of external metrics a part of Kubernetes' API, served by the test's adapter.
+// registration makes the API of external metrics a part of Kubernetes' API, served by an adapter in the first node's
+// network.
 const registration = `
 apiVersion: v1
 kind: Service
 metadata: {name: adapter, namespace: default}
-spec: {ports: [{port: 443, targetPort: 6444}]}
+spec: {ports: [{port: 443, targetPort: %[1]d}]}
 ---
 apiVersion: v1
 kind: Endpoints
 metadata: {name: adapter, namespace: default}
-subsets: [{addresses: [{ip: 10.90.0.1}], ports: [{port: 6444}]}]
+subsets: [{addresses: [{ip: 10.90.0.1}], ports: [{port: %[1]d}]}]
 ---
 apiVersion: apiregistration.k8s.io/v1
 kind: APIService
 metadata: {name: v1beta1.external.metrics.k8s.io}
 spec: {group: external.metrics.k8s.io, version: v1beta1, groupPriorityMinimum: 100, versionPriority: 100, insecureSkipTLSVerify: true, service: {name: adapter, namespace: default}}
 `
+
+// register makes the server at a port the one of external metrics.
+func (c *cluster) register(port int) {
+	c.t.Helper()
+	c.apply(fmt.Sprintf(registration, port))
+}
 
 // followed checks that the autoscaler follows the coordinators' number of wanted renderers, and a larger number of the
 // test, up and down without a step back.
@@ -49,17 +53,15 @@ func (c *cluster) followed() {
 		live, err := c.wanted()
 		return max(live, least.Load()), err
 	})
-	apply := c.inside(home+"/bin/kubectl", "apply", "--filename", "-")
-	apply.Stdin = strings.NewReader(registration)
-	c.must(apply)
-	c.helm("upgrade", "autoscaling.by=hpa")
+	c.register(6444)
+	c.helm("autoscaling.by=hpa")
 	// In a coordinator's first minute, its number is at least the number of renderers, and it falls five minutes later.
 	visitors.Lasts(time.Until(c.installed.Add(70 * time.Second)))
 	for _, n := range []int64{4, 0} {
 		least.Store(n)
 		c.moves(int(max(n, 2))) // the autoscaler's minimum is 2
 	}
-	c.helm("upgrade")
+	c.helm()
 	c.rolled("deployment/thumbmill-renderer")
 }
 
@@ -79,7 +81,7 @@ func (c *cluster) moves(to int) {
 	}
 	eventually.Succeeds(c.t, settles, fmt.Sprintf("the autoscaler wants %d renderers", to), func() error {
 		if n := read(); n != to {
-			out, _ := c.kubectl("describe", "hpa", "thumbmill-renderer").CombinedOutput()
+			out, _ := c.kubectl("describe", "hpa").CombinedOutput()
 			return fmt.Errorf("%d: %s", n, out)
 		}
 		return nil
@@ -99,45 +101,63 @@ func (c *cluster) moves(to int) {
 
 // wanted returns the largest number of wanted renderers that a coordinator reports.
 func (c *cluster) wanted() (most int64, err error) {
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: c.network.Dial, DisableKeepAlives: true}}
-	addresses := c.kubectl("get", "pods", "--selector", "app.kubernetes.io/name=thumbmill-coordinator", "--output", "jsonpath={.items[*].status.podIP}")
-	out, err := addresses.Output()
-	if err != nil {
-		return 0, err
-	}
-	for _, address := range strings.Fields(string(out)) {
-		n, err := read(&client, "http://"+net.JoinHostPort(address, "8889")+"/metrics")
+	client := c.client()
+	for _, address := range c.addresses("thumbmill-coordinator") {
+		n, err := read(client, "http://"+address+"/metrics", metric)
 		if err != nil {
 			return 0, err
 		}
-		most = max(most, n)
+		most = max(most, int64(n))
 	}
 	return most, nil
 }
 
-// read returns the metric's value in an exposition.
-func read(client *http.Client, url string) (int64, error) {
+// client returns a client in the first node's network.
+func (c *cluster) client() *http.Client {
+	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: c.network.Dial, DisableKeepAlives: true}}
+}
+
+// addresses returns the operators' listeners of a role.
+func (c *cluster) addresses(role string) (all []string) {
+	out, _ := c.kubectl("get", "pods", "--selector", "app.kubernetes.io/name="+role, "--output", "jsonpath={.items[*].status.podIP}").Output()
+	for _, address := range strings.Fields(string(out)) {
+		all = append(all, net.JoinHostPort(address, "8889"))
+	}
+	return all
+}
+
+// ask returns the body of an answer with status 200.
+func ask(client *http.Client, url string) (string, error) {
 	response, err := client.Get(url)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s %.300s", url, response.Status, text)
+	}
+	return string(text), err
+}
+
+// read returns a metric's value in an exposition.
+func read(client *http.Client, url, metric string) (float64, error) {
+	text, err := ask(client, url)
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		if value, found := strings.CutPrefix(strings.TrimSpace(line), metric+" "); found {
-			return strconv.ParseInt(value, 10, 64)
+			return strconv.ParseFloat(value, 64)
 		}
 	}
-	return 0, fmt.Errorf("%s: %s has no %s", url, response.Status, metric)
+	return 0, fmt.Errorf("%s has no %s", url, metric)
 }
 
 // serveMetric serves the API of external metrics in the first node's network until the test ends.
 func (c *cluster) serveMetric(value func() (int64, error)) {
 	c.t.Helper()
-	listener, err := namespace.Listen(c.network.Path(""), "tcp", adapter)
+	listener, err := namespace.Listen(c.network.Path(""), "tcp", node+":6444")
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ func TestPackages(t *testing.T) {
 	available(t)
 	s := newSite(t)
 	for _, m := range s.machines {
+		m.alone()
 		m.install()
 		for _, role := range roles() {
 			m.ready(role)
@@ -29,9 +30,11 @@ func TestPackages(t *testing.T) {
 	for _, m := range s.machines {
 		t.Run(m.name, func(t *testing.T) {
 			s.use(t)
-			m.hardened()
+			for _, role := range roles() {
+				m.hardened(role)
+			}
 			m.logs()
-			m.sandboxed()
+			m.sandboxed("thumbmill-renderer")
 		})
 	}
 	s.use(t)
@@ -66,34 +69,31 @@ func available(t *testing.T) {
 	}
 }
 
-// exposure returns the most that systemd's judgement of each role's unit may be, from 0 to 10.
-func exposure() map[string]float64 {
-	return map[string]float64{"thumbmill-edge": 2, "thumbmill-coordinator": 2, "thumbmill-renderer": 2.3}
+// exposure returns the most that systemd's judgement of a unit may be, from 0 to 10.
+func exposure(unit string) float64 {
+	return map[string]float64{"thumbmill-edge": 2, "thumbmill-coordinator": 2, "thumbmill-renderer": 2.3, "thumbmill": 2.3}[unit]
 }
 
-// hardened checks that systemd runs the roles with the rights that their units leave, and knows every
-// setting of the units.
-func (m *machine) hardened() {
+// hardened checks that systemd runs a service with the rights that its unit leaves, and knows every setting of the unit.
+func (m *machine) hardened(unit string) {
 	m.t.Helper()
 	level := regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`)
-	for role, most := range exposure() {
-		out := m.run("systemd-analyze", "security", "--no-pager", role)
-		found := level.FindStringSubmatch(out)
-		if found == nil {
-			m.t.Fatalf("%s: %s", role, out)
-		}
-		if got, _ := strconv.ParseFloat(found[1], 64); got > most {
-			m.t.Errorf("%s has exposure %s, at most %.1f is allowed\n%s", role, found[1], most, out)
-		}
-		m.t.Logf("%s: exposure %s", role, found[1])
-		if out := m.run("systemd-analyze", "verify", "/lib/systemd/system/"+role+".service"); out != "" {
-			m.t.Errorf("systemd on the unit of %s: %s", role, out)
-		}
-		status := m.run("cat", "/proc/"+m.property(role, "MainPID")+"/status")
-		for _, want := range []string{"NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000000"} {
-			if !strings.Contains(status, want) {
-				m.t.Errorf("the process of %s lacks %q:\n%s", role, want, status)
-			}
+	out := m.run("systemd-analyze", "security", "--no-pager", unit)
+	found := level.FindStringSubmatch(out)
+	if found == nil {
+		m.t.Fatalf("%s: %s", unit, out)
+	}
+	if got, _ := strconv.ParseFloat(found[1], 64); got > exposure(unit) {
+		m.t.Errorf("%s has exposure %s, at most %.1f is allowed\n%s", unit, found[1], exposure(unit), out)
+	}
+	m.t.Logf("%s: exposure %s", unit, found[1])
+	if out := m.run("systemd-analyze", "verify", "/lib/systemd/system/"+unit+".service"); out != "" {
+		m.t.Errorf("systemd on the unit of %s: %s", unit, out)
+	}
+	status := m.run("cat", "/proc/"+m.property(unit, "MainPID")+"/status")
+	for _, want := range []string{"NoNewPrivs:\t1", "Seccomp:\t2", "CapBnd:\t0000000000000000"} {
+		if !strings.Contains(status, want) {
+			m.t.Errorf("the process of %s lacks %q:\n%s", unit, want, status)
 		}
 	}
 }
@@ -110,12 +110,12 @@ func (m *machine) logs() {
 	}
 }
 
-// sandboxed checks that the unit lets a renderer confine its workers.
-func (m *machine) sandboxed() {
+// sandboxed checks that a unit lets its service confine workers.
+func (m *machine) sandboxed(unit string) {
 	m.t.Helper()
-	layers := m.run("journalctl", "--unit", "thumbmill-renderer", "--output", "cat", "--output-fields", "LAYERS", "--lines", "1", "MESSAGE=confine workers")
+	layers := m.run("journalctl", "--unit", unit, "--output", "cat", "--output-fields", "LAYERS", "--lines", "1", "MESSAGE=confine workers")
 	if layers != "[no_new_privs rlimits user landlock seccomp]" {
-		m.t.Errorf("the renderer's workers have the layers %s", layers)
+		m.t.Errorf("the workers of %s have the layers %s", unit, layers)
 	}
 }
 

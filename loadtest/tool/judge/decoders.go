@@ -1,10 +1,12 @@
 package judge
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"fmt"
 	"image"
+	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +20,8 @@ type Decoder struct {
 	kinds []string
 	// steps are commands; the last one writes OUT.
 	steps [][]string
+	// stored says that OUT has the file's own colours, not sRGB.
+	stored bool
 }
 
 //go:embed pillow.py
@@ -36,25 +40,24 @@ var bitmaps = []string{"jpeg", "png", "webp", "tiff", "jp2", "bmp", "ico", "psd"
 // Decoders returns all decoders, a format's own decoders first.
 func Decoders() []Decoder {
 	magick := append([]string{"convert", "IN[0]"}, toSRGBOptions...)
-	shown := append([]string{"convert", "FIRST.png"}, toSRGBOptions...)
 	return []Decoder{
-		{"djxl", []string{"jxl"}, [][]string{{"djxl", "IN", "FIRST.png"}, shown}},
-		{"avifdec", []string{"avif"}, [][]string{{"avifdec", "--no-strict", "IN", "OUT"}}},
-		{"heif-convert", []string{"heic", "avif"}, [][]string{{"heif-convert", "IN", "OUT"}}},
-		{"dwebp", []string{"webp"}, [][]string{{"dwebp", "-quiet", "IN", "-o", "OUT"}}},
-		{"djpeg", []string{"jpeg"}, [][]string{{"djpeg", "-outfile", "FIRST.png", "IN"}, {"convert", "FIRST.png", "png32:OUT"}}},
-		{"opj_decompress", []string{"jp2"}, [][]string{{"opj_decompress", "-i", "IN", "-o", "OUT"}}},
-		{"mutool", []string{"pdf"}, [][]string{{"mutool", "draw", "-q", "-r", "150", "-o", "OUT", "IN", "1"}}},
-		{"rsvg-convert", []string{"svg"}, [][]string{{"rsvg-convert", "-w", "640", "--keep-aspect-ratio", "-o", "OUT", "IN"}}},
-		{"resvg", []string{"svg"}, [][]string{{"resvg", "-w", "640", "IN", "OUT"}}},
-		{"pdftoppm", []string{"pdf"}, [][]string{{"pdftoppm", "-cropbox", "-r", "150", "-png", "-singlefile", "IN", "OUT"}}},
-		{"ddjvu", []string{"djvu"}, [][]string{{"ddjvu", "-format=ppm", "-page=1", "IN", "FIRST.ppm"}, {"convert", "FIRST.ppm", "png32:OUT"}}},
-		{"gimp", []string{"xcf"}, [][]string{{"gimp-console", "-i", "-d", "-f", "-b", gimpScript, "-b", "(gimp-quit 0)"}}},
-		{"ffmpeg", []string{"video"}, [][]string{{"ffmpeg", "-v", "error", "-i", "IN", "-frames:v", "1", "-vf", "scale=iw*sar:ih", "OUT"}}},
-		{"ffmpeg-still", []string{"avif"}, [][]string{{"ffmpeg", "-v", "error", "-i", "IN", "-frames:v", "1", "OUT"}}},
-		{"imagemagick", bitmaps, [][]string{magick}},
-		{"imagemagick-coalesced", []string{"gif"}, [][]string{append([]string{"convert", "IN[0]", "-coalesce"}, toSRGBOptions...)}},
-		{"pillow", append([]string{"avif", "gif"}, bitmaps...), [][]string{{python, "-c", pillow, "IN", "OUT", "SRGB"}}},
+		{"djxl", []string{"jxl"}, [][]string{{"djxl", "IN", "OUT"}}, true},
+		{"avifdec", []string{"avif"}, [][]string{{"avifdec", "--no-strict", "IN", "OUT"}}, true},
+		{"heif-convert", []string{"heic", "avif"}, [][]string{{"heif-convert", "IN", "OUT"}}, true},
+		{"dwebp", []string{"webp"}, [][]string{{"dwebp", "-quiet", "IN", "-o", "OUT"}}, true},
+		{"djpeg", []string{"jpeg"}, [][]string{{"djpeg", "-outfile", "FIRST.png", "IN"}, {"convert", "FIRST.png", "png32:OUT"}}, false},
+		{"opj_decompress", []string{"jp2"}, [][]string{{"opj_decompress", "-i", "IN", "-o", "OUT"}}, false},
+		{"mutool", []string{"pdf"}, [][]string{{"mutool", "draw", "-q", "-r", "150", "-o", "OUT", "IN", "1"}}, false},
+		{"rsvg-convert", []string{"svg"}, [][]string{{"rsvg-convert", "-w", "640", "--keep-aspect-ratio", "-o", "OUT", "IN"}}, false},
+		{"resvg", []string{"svg"}, [][]string{{"resvg", "-w", "640", "IN", "OUT"}}, false},
+		{"pdftoppm", []string{"pdf"}, [][]string{{"pdftoppm", "-cropbox", "-r", "150", "-png", "-singlefile", "IN", "OUT"}}, false},
+		{"ddjvu", []string{"djvu"}, [][]string{{"ddjvu", "-format=ppm", "-page=1", "IN", "FIRST.ppm"}, {"convert", "FIRST.ppm", "png32:OUT"}}, false},
+		{"gimp", []string{"xcf"}, [][]string{{"gimp-console", "-i", "-d", "-f", "-b", gimpScript, "-b", "(gimp-quit 0)"}}, false},
+		{"ffmpeg", []string{"video"}, [][]string{{"ffmpeg", "-v", "error", "-i", "IN", "-frames:v", "1", "-vf", "scale=iw*sar:ih", "OUT"}}, false},
+		{"ffmpeg-still", []string{"avif", "heic"}, [][]string{{"ffmpeg", "-v", "error", "-i", "IN", "-frames:v", "1", "OUT"}}, true},
+		{"imagemagick", bitmaps, [][]string{magick}, false},
+		{"imagemagick-coalesced", []string{"gif"}, [][]string{append([]string{"convert", "IN[0]", "-coalesce"}, toSRGBOptions...)}, false},
+		{"pillow", append([]string{"avif", "gif"}, bitmaps...), [][]string{{python, "-c", pillow, "IN", "OUT", "SRGB"}}, false},
 	}
 }
 
@@ -75,7 +78,22 @@ func (d Decoder) Read(ctx context.Context, path string) (image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return inFolder(body, strings.TrimPrefix(filepath.Ext(path), "."), func(in, out string) error {
+	m, profile, err := d.decode(ctx, body, strings.TrimPrefix(filepath.Ext(path), "."))
+	if err != nil || !d.stored {
+		return m, err
+	}
+	if profile == nil {
+		profile, err = declaredProfile(body)
+	}
+	if err != nil || profile == nil {
+		return m, err
+	}
+	return profiled(ctx, m, profile)
+}
+
+// decode returns the picture, and the colour profile that is in the program's output or in the file.
+func (d Decoder) decode(ctx context.Context, body []byte, extension string) (m image.Image, profile []byte, err error) {
+	out, err := inFolder(body, extension, func(in, out string) error {
 		first := filepath.Join(filepath.Dir(out), "first")
 		for _, step := range d.steps {
 			args := fill(step[1:], in, out)
@@ -88,6 +106,14 @@ func (d Decoder) Read(ctx context.Context, path string) (image.Image, error) {
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if profile = embeddedProfile(out); profile == nil {
+		profile = embeddedProfile(body)
+	}
+	m, err = png.Decode(bytes.NewReader(out))
+	return m, profile, err
 }
 
 // kinds has the extensions of each kind of original.

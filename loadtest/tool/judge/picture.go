@@ -120,12 +120,12 @@ func decodeWebP(ctx context.Context, body []byte) (image.Image, error) {
 	if !bytes.Contains(body[:min(len(body), 64)], []byte("ANIM")) {
 		return throughProgram(ctx, body, "webp", "dwebp", "-quiet", "IN", "-o", "OUT")
 	}
-	return inFolder(body, "webp", func(in, out string) error {
+	return asImage(inFolder(body, "webp", func(in, out string) error {
 		if err := run(ctx, "webpmux", "-get", "frame", "1", in, "-o", in+".frame.webp"); err != nil {
 			return err
 		}
 		return run(ctx, "dwebp", "-quiet", in+".frame.webp", "-o", out)
-	})
+	}))
 }
 
 // samplesOf returns the number of frames of an AVIF sequence, from its box of sample sizes.
@@ -146,21 +146,26 @@ func toSRGB(ctx context.Context, body, profile []byte, p Picture) (image.Image, 
 	if p.MismatchedProfile() {
 		return p.Shown[0], nil
 	}
+	return profiled(ctx, p.Shown[0], profile)
+}
+
+// profiled converts a picture to sRGB. The profile must be one of grey or of red, green and blue.
+func profiled(ctx context.Context, m image.Image, profile []byte) (image.Image, error) {
 	var decoded bytes.Buffer
-	if err := png.Encode(&decoded, p.Shown[0]); err != nil {
+	if err := png.Encode(&decoded, m); err != nil {
 		return nil, err
 	}
-	return inFolder(decoded.Bytes(), "png", func(in, out string) error {
+	return asImage(inFolder(decoded.Bytes(), "png", func(in, out string) error {
 		from := in + ".icc"
 		if err := os.WriteFile(from, profile, 0o600); err != nil {
 			return err
 		}
 		args := []string{"IN", "-profile", from}
-		if p.Profile == "GRAY" {
+		if string(profile[profileSpace:profileSpace+4]) == "GRAY" {
 			args = []string{"IN", "-colorspace", "Gray", "-profile", from}
 		}
 		return run(ctx, "convert", fill(append(args, toSRGBOptions...), in, out)...)
-	})
+	}))
 }
 
 // MismatchedProfile reports whether the picture has a profile of grey in a format with only

@@ -26,9 +26,17 @@ var toSRGBOptions = []string{"-auto-orient", "-profile", "SRGB", "-strip", "-dep
 // throughProgram decodes with a program. In its arguments, IN and OUT stand for files and SRGB for
 // an sRGB profile.
 func throughProgram(ctx context.Context, body []byte, extension, program string, args ...string) (image.Image, error) {
-	return inFolder(body, extension, func(in, out string) error {
+	return asImage(inFolder(body, extension, func(in, out string) error {
 		return run(ctx, program, fill(args, in, out)...)
-	})
+	}))
+}
+
+// asImage decodes the PNG of inFolder.
+func asImage(body []byte, err error) (image.Image, error) {
+	if err != nil {
+		return nil, err
+	}
+	return png.Decode(bytes.NewReader(body))
 }
 
 func fill(args []string, in, out string) (filled []string) {
@@ -39,8 +47,8 @@ func fill(args []string, in, out string) (filled []string) {
 	return filled
 }
 
-// inFolder writes the body to a file, calls draw, and reads the PNG that draw wrote.
-func inFolder(body []byte, extension string, draw func(in, out string) error) (image.Image, error) {
+// inFolder writes the body to a file, calls draw, and returns the PNG that draw wrote.
+func inFolder(body []byte, extension string, draw func(in, out string) error) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "judge-")
 	if err != nil {
 		return nil, err
@@ -59,16 +67,12 @@ func inFolder(body []byte, extension string, draw func(in, out string) error) (i
 
 // readPNG reads the first picture that a program wrote into a folder. Some programs number their
 // pictures.
-func readPNG(dir string) (image.Image, error) {
+func readPNG(dir string) ([]byte, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "out*.png"))
 	if err != nil || len(files) == 0 {
 		return nil, errors.Join(errors.New("no picture was written"), err)
 	}
-	body, err := os.ReadFile(files[0])
-	if err != nil {
-		return nil, err
-	}
-	return png.Decode(bytes.NewReader(body))
+	return os.ReadFile(files[0])
 }
 
 // run runs a program to its end. Its error contains the program's output.

@@ -128,6 +128,9 @@ func (s Space) light(v float64) float64 {
 	return linear(v)
 }
 
+// GreyTable returns the sRGB grey, 0 to 1, of each of n values of grey. It does not support PQ and HLG.
+func (s Space) GreyTable(n int) []float64 { return greyTable(s.light, n) }
+
 // linear returns the light of an sRGB value, both 0 to 1.
 func linear(v float64) float64 {
 	if v <= 0.04045 {

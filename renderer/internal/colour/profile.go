@@ -107,9 +107,14 @@ func (p Profile) GreyTable(n int) []float64 {
 	if p.curve == nil {
 		return nil
 	}
+	return greyTable(p.curve, n)
+}
+
+// greyTable returns the sRGB grey of each of n values of a curve.
+func greyTable(curve func(float64) float64, n int) []float64 {
 	table := make([]float64, n)
 	for i := range table {
-		table[i] = encoded(p.curve(float64(i) / float64(n-1)))
+		table[i] = encoded(curve(float64(i) / float64(n-1)))
 	}
 	return table
 }

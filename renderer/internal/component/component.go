@@ -27,6 +27,7 @@ const (
 	Libjxl       = "libjxl"
 	OpenJPEG     = "openjpeg"
 	Librsvg      = "librsvg"
+	Resvg        = "resvg"
 	Poppler      = "poppler"
 	DjVuLibre    = "djvulibre"
 	ImageMagick  = "imagemagick"
@@ -48,7 +49,7 @@ var decoders = map[thumbnail.Type][]string{
 	thumbnail.TypeJXL:   {Libvips, Libjxl},
 	thumbnail.TypeJP2:   {Libvips, OpenJPEG},
 	thumbnail.TypeGIF:   {Gifsicle, Libvips},
-	thumbnail.TypeSVG:   {Librsvg},
+	thumbnail.TypeSVG:   {Librsvg, Resvg},
 	thumbnail.TypePDF:   {Poppler},
 	thumbnail.TypeDjVu:  {DjVuLibre},
 	thumbnail.TypeXCF:   {},

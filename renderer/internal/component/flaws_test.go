@@ -8,11 +8,11 @@ func TestFlawsOfVersions(t *testing.T) {
 		want string // the first ten bytes of each flaw, in the table's order
 	}{
 		"no components":           {Versions{}, ""},
-		"librsvg of Debian 12":    {Versions{Librsvg: "2.54.7"}, "colours in|dominant-b|"},
-		"librsvg between the two": {Versions{Librsvg: "2.56.3"}, "colours in|dominant-b|"},
-		"librsvg with a revision": {Versions{Librsvg: "2.59.2+dfsg-1"}, "dominant-b|"},
-		"librsvg of Debian 13":    {Versions{Librsvg: "2.60.0"}, "a svg elem|"},
-		"a later librsvg":         {Versions{Librsvg: "2.100.0"}, "a svg elem|"},
+		"librsvg of Debian 12":    {Versions{Librsvg: "2.54.7"}, "colours in|dominant-b|texts on p|"},
+		"librsvg between the two": {Versions{Librsvg: "2.56.3"}, "colours in|dominant-b|texts on p|"},
+		"librsvg with a revision": {Versions{Librsvg: "2.59.2+dfsg-1"}, "dominant-b|texts on p|"},
+		"librsvg of Debian 13":    {Versions{Librsvg: "2.60.0"}, "a svg elem|texts on p|"},
+		"a later librsvg":         {Versions{Librsvg: "2.100.0", Resvg: "0.45.1"}, "a svg elem|"},
 		"Debian's ffmpeg 5":       {Versions{FFmpeg: "5.1.9-0+deb12u1"}, ""},
 		"libheif of Debian 12":    {Versions{Libheif: "1.15.1"}, "uncompress|"},
 	} {

@@ -49,8 +49,8 @@ func (e *Engines) withFaces(r *render, s thumbnail.Spec, h guard.Header, origina
 	return s
 }
 
-// withFacesOnce returns what withFaces returns for each spec, and the processor time. Specs that see the same picture share
-// a search.
+// withFacesOnce returns the specs with their faces as withFaces does, and the processor time. Specs that see the same picture
+// share a search.
 func (e *Engines) withFacesOnce(ctx context.Context, specs []thumbnail.Spec, original Source, maxPixels int64, limits worker.Limits) ([]thumbnail.Spec, time.Duration) {
 	if !e.findsFaces() || !slices.ContainsFunc(specs, wantsFaces) {
 		return specs, 0

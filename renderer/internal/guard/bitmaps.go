@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -102,32 +101,6 @@ func iconPicture(r *io.SectionReader, entry []byte) (width, height int, bits uin
 	}
 	return 0, 0, 0
 }
-
-// readPSD reads the header of a PSD, or of a PSB, Photoshop's format for large documents.
-func readPSD(r *io.SectionReader) (Header, error) {
-	var b [26]byte
-	if _, err := r.ReadAt(b[:], 0); err != nil {
-		return Header{}, err
-	}
-	mode, channels := binary.BigEndian.Uint16(b[24:]), binary.BigEndian.Uint16(b[12:])
-	if mode == psdSpots && channels < 3 {
-		return Header{}, fault.New(fault.Unsupported, "the original is a Photoshop file of %d spot colours; no engine reads such files with less than 3", channels)
-	}
-	colours, known := map[uint16]uint16{0: 1, 1: 1, 2: 1, 3: 3, psdInks: 4, psdSpots: channels, 8: 1, 9: 3}[mode]
-	if !known {
-		return Header{}, fault.New(fault.Unsupported, "the original is a Photoshop file of the colour mode %d; no engine reads such files", mode)
-	}
-	return Header{
-		Type: thumbnail.TypePSD, Whole: true, Alpha: channels > colours, Inks: mode == psdInks, Indexed: mode == 2,
-		Width: side(binary.BigEndian.Uint32(b[18:])), Height: side(binary.BigEndian.Uint32(b[14:])),
-	}, nil
-}
-
-// These modes of a PSD have inks.
-const (
-	psdInks  = 4 // CMYK
-	psdSpots = 7 // multichannel: the first three channels are cyan, magenta and yellow
-)
 
 // readPNM reads the header of a netpbm format, P1 to P7, or of a PFM.
 func readPNM(r *io.SectionReader) (Header, bool) {

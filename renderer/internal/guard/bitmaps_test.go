@@ -61,6 +61,12 @@ func psdOf(version byte, channels byte, mode byte) []byte {
 	return []byte{'8', 'B', 'P', 'S', 0, version, 0, 0, 0, 0, 0, 0, 0, channels, 0, 0, 0, 20, 0, 0, 0, 30, 0, 8, 0, mode}
 }
 
+// withLayers appends an empty palette, no resources, and a part of layers that begins with the bytes.
+func withLayers(psd []byte, layers ...byte) []byte {
+	psd = append(psd, make([]byte, 8)...)
+	return append(append(psd, 0, 0, 0, 40, 0, 0, 0, byte(len(layers))), layers...)
+}
+
 func tgaOf(mapped, kind, depth byte) []byte {
 	return []byte{0, mapped, kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, 30, 0, 20, 0, depth, 8}
 }
@@ -86,6 +92,9 @@ func bitmaps() map[string]bitmapCase {
 		"a cursor, the deepest":       {cursor(icoOf(bmpOf(40, 30, 40, 8, 0)[14:], dib)), with(thumbnail.TypeICO, func(h *Header) { h.Alpha, h.Part = true, 1 })},
 		"Photoshop":                   {psdOf(1, 3, 3), of(thumbnail.TypePSD)},
 		"Photoshop, alpha":            {psdOf(1, 4, 3), with(thumbnail.TypePSD, alpha)},
+		"Photoshop, a selection":      {withLayers(psdOf(1, 4, 3), 0, 2), of(thumbnail.TypePSD)},
+		"Photoshop, transparency":     {withLayers(psdOf(1, 4, 3), 0xff, 0xfe), with(thumbnail.TypePSD, alpha)},
+		"Photoshop, deep layers":      {append(withLayers(psdOf(1, 4, 3)), "\x00\x00\x00\x008BIMMt16\x00\x00\x00\x00"...), with(thumbnail.TypePSD, alpha)},
 		"Photoshop, large":            {psdOf(2, 3, 3), of(thumbnail.TypePSD)},
 		"Photoshop, inks":             {psdOf(1, 4, 4), with(thumbnail.TypePSD, func(h *Header) { h.Inks = true })},
 		"Photoshop, a palette":        {psdOf(1, 1, 2), with(thumbnail.TypePSD, func(h *Header) { h.Indexed = true })},

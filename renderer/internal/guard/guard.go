@@ -55,13 +55,14 @@ type Header struct {
 	// no alpha.
 	Colours   int `json:"colours,omitempty"`
 	AlphaBand int `json:"alpha_band,omitempty"`
-	// Subsampled means that a TIFF stores luma and chroma, but not as a JPEG of today.
-	Subsampled bool `json:"subsampled,omitempty"`
+	// Expand means that libtiff's own program must expand a TIFF's samples to red, green and blue: the TIFF stores
+	// luma and chroma, but not as a JPEG of today, or does not say what its samples mean.
+	Expand bool `json:"expand,omitempty"`
 	// ByTool means that a tool must draw the original, although libvips reads its type.
 	ByTool bool `json:"by_tool,omitempty"`
 	Pages  int  `json:"pages,omitempty"`  // a TIFF's pages; 1 for all other types
 	Frames int  `json:"frames,omitempty"` // an animation's frames, at most maxFrames; 1 for all other types
-	Inks   bool `json:"inks,omitempty"`   // a PSD has CMYK colours
+	Inks   bool `json:"inks,omitempty"`   // a PSD or a JPEG XL has CMYK colours
 	Part   int  `json:"part,omitempty"`   // an ICO's picture to draw, from 0 on
 	// Beyond means that a frame of a GIF reaches beyond the screen.
 	Beyond bool `json:"beyond,omitempty"`

@@ -107,6 +107,40 @@ func TestTIFFPages(t *testing.T) {
 	}
 }
 
+// A TIFF that does not say what its samples mean, and planes in tiles whose width is a LONG, need a tool.
+func TestTIFFsForTools(t *testing.T) {
+	field := func(order binary.AppendByteOrder, tag, kind uint16, value uint32) []byte {
+		b := order.AppendUint32(order.AppendUint16(order.AppendUint16(nil, tag), kind), 1)
+		if kind == 3 {
+			return order.AppendUint16(order.AppendUint16(b, uint16(value)), 0)
+		}
+		return order.AppendUint32(b, value)
+	}
+	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		mark := map[string]string{"LittleEndian": "II", "BigEndian": "MM"}[order.String()]
+		file := func(fields ...[]byte) []byte {
+			b := order.AppendUint32(order.AppendUint16([]byte(mark), 42), 8)
+			b = order.AppendUint16(b, uint16(len(fields)+2))
+			b = append(append(b, field(order, tagWidth, 4, 9)...), field(order, tagHeight, 4, 9)...)
+			return order.AppendUint32(append(b, bytes.Join(fields, nil)...), 0)
+		}
+		named := field(order, tagPhotometric, 3, 2)
+		for name, c := range map[string]struct {
+			body           []byte
+			expand, byTool bool
+		}{
+			"unnamed":       {file(), true, true},
+			"named":         {file(named), false, false},
+			"tiled planes":  {file(named, field(order, tagPlanar, 3, tiffSeparate), field(order, tagTileWidth, 4, 16)), false, true},
+			"luma, by LONG": {file(field(order, tagPhotometric, 4, tiffYCbCr)), true, true},
+		} {
+			if h, err := inspect(c.body, thumbnail.TypeTIFF); err != nil || h.Expand != c.expand || h.ByTool != c.byTool {
+				t.Errorf("%s, %s: %+v, %v", name, order, h, err)
+			}
+		}
+	}
+}
+
 func TestTIFFsOfTooManyPages(t *testing.T) {
 	widths := make([]uint16, maxPages+1)
 	for i := range widths {

@@ -48,7 +48,7 @@ func jxlHeader(stream []byte) (Header, error) {
 	m := bits.jxlMetadata()
 	if !bits.short() { // a decoder decides about truncated metadata
 		h.Orientation, h.Alpha, h.Premultiplied, h.ByTool = m.orientation, m.alpha, m.premultiplied, m.animated || m.inks
-		h.Deep = m.deep
+		h.Deep, h.Inks = m.deep, m.black
 	}
 	return h, nil
 }
@@ -81,6 +81,8 @@ type jxlMetadata struct {
 	deep          bool // samples have more than 8 bits
 	// inks means that extra channels hold spot colours or black.
 	inks bool
+	// black means that an extra channel holds black: the colours are cyan, magenta and yellow.
+	black bool
 }
 
 func (b *bitReader) jxlMetadata() jxlMetadata {
@@ -138,7 +140,7 @@ func (b *bitReader) jxlChannel(m *jxlMetadata) {
 		b.at += 64
 		m.inks = true
 	case jxlBlack:
-		m.inks = true
+		m.inks, m.black = true, true
 	case 5: // a colour filter array
 		b.number([4]int{1, 0, 3, 19}, [4]int{0, 2, 4, 8})
 	}

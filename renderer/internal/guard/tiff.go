@@ -94,8 +94,8 @@ func readTIFF(r *io.SectionReader) (Header, error) {
 		if p.width*p.height > h.Width*h.Height {
 			h.Width, h.Height, h.Orientation = p.width, p.height, p.orientation
 			p.bands(&h)
-			h.Subsampled = p.subsampled()
-			h.ByTool = h.Subsampled || p.rare()
+			h.Expand = p.subsampled() || p.unnamed()
+			h.ByTool = h.Expand || p.rare()
 			h.Whole = h.ByTool // the tool holds all pixels
 		}
 		h.Pages++
@@ -143,7 +143,9 @@ func (t *tiff) directory(at int64) (p page, next int64, err error) {
 			p.extra = t.values(field, maxExtra)
 		case tagSamples:
 			p.samples = t.value(field)
-		case tagBits, tagFormat, tagCompression, tagPhotometric, tagPlanar, tagTileWidth:
+		case tagCompression, tagPhotometric, tagPlanar, tagTileWidth:
+			p.note(t.order.Uint16(field), []int{t.value(field)})
+		case tagBits, tagFormat: // one for each sample
 			p.note(t.order.Uint16(field), t.values(field, 1))
 		}
 	}
@@ -190,6 +192,13 @@ func (p page) rare() bool {
 func (p page) subsampled() bool {
 	compression := p.numbers[tagCompression]
 	return compression == tiffOldJPEG || p.numbers[tagPhotometric] == tiffYCbCr && compression != tiffJPEG
+}
+
+// unnamed reports whether the page does not say what its samples mean. libtiff then takes one sample for grey and three
+// for red, green and blue.
+func (p page) unnamed() bool {
+	_, named := p.numbers[tagPhotometric]
+	return !named
 }
 
 // bands sets the number of colours in h, and the index of the alpha band.

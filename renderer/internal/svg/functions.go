@@ -4,68 +4,56 @@ import (
 	"fmt"
 	"math"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 )
 
-// maxFunctions bounds the different lists of filter functions that Mend writes out as filters.
-const maxFunctions = 100
-
-// functions has the different lists of filter functions of a drawing, such as "grayscale(1) hue-rotate(90deg)".
-// librsvg before 2.60 calculates them in linear RGB; browsers calculate them in sRGB (Filter Effects, 13). Mend writes
-// them out as filters at the beginning of the root element.
-type functions struct {
-	lists  []string
-	begun  bool
-	rooted bool // a place for filters exists
-}
-
-// see notes a tag.
-func (f *functions) see(t tag, k kind) {
-	if !f.begun {
-		f.begun = true
-		f.rooted = local(t.name) == "svg" && k == whole && !strings.HasSuffix(t.text, "/>")
-	}
-	a, ok := t.get("filter")
-	if !f.rooted || !ok || k != whole || len(f.lists) == maxFunctions {
-		return
-	}
-	list := t.text[a.from:a.to]
-	if _, kind := readFunctions(list); kind == coloured && !slices.Contains(f.lists, list) {
-		f.lists = append(f.lists, list)
-	}
-}
-
-// definitions returns the filters as text, in elements with the prefix of the root element.
-func (f *functions) definitions(prefix string) string {
-	var out strings.Builder
-	prefixed := strings.NewReplacer("</", "</"+prefix, "<", "<"+prefix)
-	for i, list := range f.lists {
-		primitives, _ := readFunctions(list)
-		_, _ = fmt.Fprintf(&out, `<%sfilter id="thumbmill-filter%d" x="-.5" y="-.5" width="2" height="2" color-interpolation-filters="sRGB">`, prefix, i)
-		for _, p := range primitives {
-			_, _ = prefixed.WriteString(&out, p)
+// readLists replaces lists of filter functions, such as "grayscale(1) hue-rotate(90deg)", by filters. librsvg
+// calculates the functions in linear RGB; browsers calculate them in sRGB (Filter Effects, 13). A reference in a list
+// goes away if the drawing has no such filter; librsvg then ignores the whole list.
+func (p *planner) readLists() {
+	for i, e := range p.drawing.elements {
+		a, ok := e.tag.get("filter")
+		if !ok || !e.whole {
+			continue
 		}
-		out.WriteString("</" + prefix + "filter>")
+		list := e.tag.text[a.from:a.to]
+		kept := p.withoutMissing(list)
+		primitives, kind := readFunctions(kept)
+		switch {
+		case kind == invalid, strings.Trim(kept, space) == "" && kept != list:
+			p.drop(i, "filter")
+		case kind == coloured:
+			if id := p.define("filter", filterOf(primitives)); id != "" {
+				p.set(i, "filter", "url(#"+id+")")
+			}
+		case kept != list:
+			p.set(i, "filter", kept)
+		}
 	}
-	return out.String()
 }
 
-// mend returns a tag that names the filter of its list, or that has no list if the list is invalid.
-func (f *functions) mend(t tag) tag {
-	a, ok := t.get("filter")
-	if !ok {
-		return t
+// inList matches a reference in a list.
+var inList = regexp.MustCompile(`url\(\s*["']?#([^"')\s]+)["']?\s*\)`)
+
+// withoutMissing returns a list of functions without references to filters that the drawing does not have. A list that
+// is a reference alone stays as it is.
+func (p *planner) withoutMissing(list string) string {
+	if !strings.Contains(list, "url(") || referred(list) != "" || strings.Contains(list, "&") {
+		return list
 	}
-	list := t.text[a.from:a.to]
-	if _, kind := readFunctions(list); kind == invalid {
-		return t.without(a)
-	}
-	if i := slices.Index(f.lists, list); i >= 0 {
-		return readTag(t.with(a, fmt.Sprintf("url(#thumbmill-filter%d)", i)))
-	}
-	return t
+	return inList.ReplaceAllStringFunc(list, func(r string) string {
+		if i, ok := p.drawing.byID[referred(r)]; ok && p.drawing.elements[i].kind == "filter" {
+			return r
+		}
+		return ""
+	})
+}
+
+// filterOf returns a filter for define.
+func filterOf(primitives []string) string {
+	text := strings.NewReplacer("</", "</{}", "<", "<{}").Replace(strings.Join(primitives, ""))
+	return `<{}filter id="{id}" x="-.5" y="-.5" width="2" height="2" color-interpolation-filters="sRGB">` + text + "</{}filter>"
 }
 
 // maxPrimitives bounds the functions of a list: librsvg draws the whole element for each.
@@ -108,7 +96,7 @@ func readFunctions(list string) (primitives []string, kind listKind) {
 func primitive(name, argument string) (string, listKind) {
 	draw, ok := colours[name]
 	if !ok {
-		if name == "blur" && (strings.HasSuffix(argument, "%") || strings.HasPrefix(argument, "-")) {
+		if name == "blur" && (strings.HasSuffix(argument, "%") || strings.HasPrefix(argument, "-")) || name == "drop-shadow" && strings.Contains(argument, "%") {
 			return "", invalid
 		}
 		return "", foreign
@@ -164,6 +152,9 @@ var colours = map[string]func(float64) string{
 	"invert": func(v float64) string {
 		v = min(v, 1)
 		return transfer(fmt.Sprintf(`type="table" tableValues="%g %g"`, v, 1-v))
+	},
+	"opacity": func(v float64) string {
+		return fmt.Sprintf(`<feComponentTransfer><feFuncA type="linear" slope="%g"/></feComponentTransfer>`, min(v, 1))
 	},
 	"saturate": func(v float64) string { return matrixOf("saturate", v) },
 	"sepia": func(v float64) string {

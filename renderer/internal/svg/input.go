@@ -14,16 +14,17 @@ const maxResults = 1000
 
 // inputs knows the results of the current filter.
 type inputs struct {
-	results []string
-	known   bool // false outside of filters, and in a filter that can inherit primitives
+	results  []string
+	known    bool // false outside of filters, and in a filter that can inherit primitives
+	inPixels bool // lengths of primitives are user units
 }
 
-// mend returns a tag of a filter without an input that no earlier primitive makes. The primitive then takes the
-// earlier primitive's result (Filter Effects, 9.2). librsvg before 2.60 draws no element with such a filter.
-func (i *inputs) mend(t tag) tag {
-	name := local(t.name)
+// dropInputs drops the input of a filter primitive that no earlier primitive makes. The primitive then takes the
+// earlier primitive's result (Filter Effects, 9.2). librsvg draws no element with such a filter.
+func (m *mender) dropInputs(t tag, _ *edit) tag {
+	i, name := &m.inputs, local(t.name)
 	if name == "filter" {
-		*i = inputs{known: t.value("href") == ""}
+		*i = inputs{known: t.value("href") == "", inPixels: strings.Trim(t.value("primitiveUnits"), space) != "objectBoundingBox"}
 	}
 	if !strings.HasPrefix(name, "fe") || !i.known {
 		return t

@@ -10,35 +10,43 @@ import (
 // or counts in units of another element.
 var unmoved = map[string]bool{"svg": true, "clipPath": true, "mask": true, "pattern": true, "linearGradient": true, "radialGradient": true}
 
-// view is the reference box of transform-origin: the sides of the root element's viewBox, or of the root element.
+// view is the reference box of lengths: the sides of the root element's viewBox, or of the root element.
 type view struct {
-	width, height float64
-	depth         int // svg elements so far; a second one is another reference box
+	width, height float64 // 0 if unknown
+	nested        int     // svg elements inside of the root that are open; each is another reference box
 }
 
-// see notes the reference box of an svg element.
-func (v *view) see(t tag) {
-	if v.depth++; v.depth > 1 {
-		*v = view{depth: v.depth}
-		return
-	}
-	v.width, _ = strconv.ParseFloat(strings.TrimSuffix(strings.Trim(t.value("width"), space), "px"), 64)
-	v.height, _ = strconv.ParseFloat(strings.TrimSuffix(strings.Trim(t.value("height"), space), "px"), 64)
-	box := strings.FieldsFunc(t.value("viewBox"), func(c rune) bool { return c == ',' || strings.ContainsRune(space, c) })
+// viewOf returns the reference box of a root element.
+func viewOf(t tag) (v view) {
+	v.width, _ = t.number("width", 0)
+	v.height, _ = t.number("height", 0)
+	box := numbers(t.value("viewBox"))
 	if len(box) == 4 {
-		v.width, _ = strconv.ParseFloat(box[2], 64)
-		v.height, _ = strconv.ParseFloat(box[3], 64)
+		v.width, v.height = box[2], box[3]
 	}
+	return v
+}
+
+// numbers returns the numbers of a list, or nil if the list has other words.
+func numbers(list string) (all []float64) {
+	for _, word := range strings.FieldsFunc(list, func(c rune) bool { return c == ',' || strings.ContainsRune(space, c) }) {
+		v, ok := pixels(word)
+		if !ok {
+			return nil
+		}
+		all = append(all, v)
+	}
+	return all
 }
 
 // mendOrigin returns a tag whose transform includes the attribute transform-origin, which librsvg ignores
 // (CSS Transforms, 6).
-func (v *view) mendOrigin(t tag) tag {
+func (m *mender) mendOrigin(t tag, _ *edit) tag {
 	origin, ok := t.get("transform-origin")
 	if !ok || unmoved[local(t.name)] {
 		return t
 	}
-	x, y, ok := v.point(t.text[origin.from:origin.to])
+	x, y, ok := m.box().point(t.text[origin.from:origin.to])
 	if !ok {
 		return t
 	}
@@ -51,7 +59,7 @@ func (v *view) mendOrigin(t tag) tag {
 }
 
 // point returns the coordinates of a transform-origin, or false if it cannot tell them.
-func (v *view) point(origin string) (x, y float64, ok bool) {
+func (v view) point(origin string) (x, y float64, ok bool) {
 	words := strings.Fields(strings.ToLower(origin))
 	if len(words) == 1 {
 		words = append(words, "center")
@@ -74,10 +82,9 @@ func coordinate(word string, side float64, start, end string) (float64, bool) {
 	if share, ok := part[word]; ok {
 		return share * side, side > 0
 	}
-	number, percent := strings.CutSuffix(word, "%")
-	value, err := strconv.ParseFloat(strings.TrimSuffix(number, "px"), 64)
-	if percent {
+	if number, percent := strings.CutSuffix(word, "%"); percent {
+		value, err := strconv.ParseFloat(number, 64)
 		return value / 100 * side, err == nil && side > 0
 	}
-	return value, err == nil
+	return pixels(word)
 }

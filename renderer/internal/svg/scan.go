@@ -18,9 +18,11 @@ const maxHeld = 4 << 10
 type kind int
 
 const (
-	other kind = iota // text between tags, an end tag, a comment, the rest of a long tag
+	other kind = iota // text between tags, a comment, a middle part of a long tag
 	whole             // a start tag from "<" to ">"
 	start             // the first maxHeld bytes of a longer start tag
+	tail              // the last bytes of a longer start tag
+	end               // an end tag
 )
 
 // scanner cuts the text of an SVG into start tags and other parts. Comments, CDATA sections, instructions
@@ -70,9 +72,14 @@ func (s *scanner) take(k kind) (byte, error) {
 	return b, err
 }
 
-// sections are the parts that begin with "<" and are not start tags: their beginnings behind "<", and their
-// ends.
-var sections = []struct{ opening, closing string }{{"!--", "-->"}, {"![CDATA[", "]]>"}, {"?", "?>"}, {"/", ">"}}
+// sections are the parts that begin with "<" and are not start tags: their beginnings behind "<", their
+// closings, and their kinds.
+var sections = []section{{"!--", "-->", other}, {"![CDATA[", "]]>", other}, {"?", "?>", other}, {"/", ">", end}}
+
+type section struct {
+	opening, closing string
+	kind             kind
+}
 
 // next reads the text up to the next "<", and the tag or section that begins there.
 func (s *scanner) next() error {
@@ -97,7 +104,7 @@ func (s *scanner) next() error {
 	first, _ := s.in.Peek(8)
 	for _, section := range sections {
 		if strings.HasPrefix(string(first), section.opening) {
-			return s.skip(len(section.opening), section.closing)
+			return s.skip(section)
 		}
 	}
 	if strings.HasPrefix(string(first), "!") {
@@ -106,10 +113,10 @@ func (s *scanner) next() error {
 	return s.tag()
 }
 
-// skip gives a section up to the end of its closing. opening is the length of the section's opening in bytes.
-func (s *scanner) skip(opening int, closing string) error {
+// skip gives a section up to the end of its closing.
+func (s *scanner) skip(of section) error {
 	var last [3]byte
-	tail := last[len(last)-len(closing):]
+	closing := last[len(last)-len(of.closing):]
 	for at := 1; ; at++ {
 		b, err := s.take(other)
 		if err != nil {
@@ -117,8 +124,8 @@ func (s *scanner) skip(opening int, closing string) error {
 		}
 		copy(last[:], last[1:])
 		last[len(last)-1] = b
-		if at >= opening+len(closing) && string(tail) == closing {
-			return s.give(other)
+		if at >= len(of.opening)+len(closing) && string(closing) == of.closing {
+			return s.give(of.kind)
 		}
 	}
 }
@@ -167,7 +174,7 @@ func (s *scanner) tag() error {
 		case b == '"' || b == '\'':
 			quote = b
 		case b == '>' && long:
-			return s.give(other)
+			return s.give(tail)
 		case b == '>':
 			return s.give(whole)
 		}

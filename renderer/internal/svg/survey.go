@@ -15,37 +15,33 @@ type Facts struct {
 	Languages []string
 	// Styled says that CSS rules can change the drawing's size.
 	Styled bool
-	// Flawed says that Mend changes the text.
-	Flawed    bool
-	unlinked  map[int]bool // the gradients and patterns whose href Mend drops
-	functions functions
-	clips     clips
-	library   Library
+	// Flawed says that Mend can change the text.
+	Flawed bool
+	// Beyond says that the drawing has a feature that librsvg lacks, also after Mend.
+	Beyond bool
+	// Width is the width in pixels that the caller of Mend draws at, or 0 if it is not known.
+	Width   int
+	library Library
+	plan    plan
 }
 
-// Survey reads the text of a drawing for a library, and returns its facts. For a text in UTF-16 it returns no facts. It
-// returns errors of in.
-func Survey(in io.Reader, l Library) (Facts, error) {
+// Survey reads the text of a drawing for a library and for readers of a language (see Accept), and returns its facts.
+// For a text in UTF-16 it returns no facts. It returns errors of in.
+func Survey(in io.Reader, l Library, language string) (Facts, error) {
 	f := Facts{library: l}
-	m := mender{library: l}
-	var all servers
-	var v view
+	m := mender{facts: f}
+	var p planner
 	seen := map[string]bool{}
 	err := scan(in, func(text string, k kind) error {
 		f.Flawed = f.Flawed || m.mend(text, k) != text
-		if k == other {
+		p.drawing.see(text, k)
+		if k != whole && k != start {
 			return nil
 		}
 		t := readTag(text)
-		if local(t.name) == "svg" {
-			v.see(t)
-		}
-		f.functions.see(t, k)
-		if k == whole {
-			all.see(t)
-			f.clips.see(t, v)
-		}
 		f.Styled = f.Styled || local(t.name) == "style"
+		f.Beyond = f.Beyond || beyond(t)
+		f.Flawed = f.Flawed || local(t.name) == "feMorphology" // if it is drawn large
 		for language := range strings.SplitSeq(t.value("systemLanguage"), ",") {
 			language = strings.Trim(language, space)
 			if language != "" && !seen[language] && len(seen) < maxLanguages {
@@ -55,10 +51,8 @@ func Survey(in io.Reader, l Library) (Facts, error) {
 		}
 		return nil
 	})
-	if f.functions.rooted && !f.Styled { // a rule may let a symbol overflow
-		f.clips.choose()
-	}
-	f.unlinked = all.unlinked()
-	f.Flawed = f.Flawed || len(f.unlinked) > 0 || len(f.functions.lists) > 0 || len(f.clips.rects) > 0
+	p.styled, p.languages = f.Styled, strings.Split(Accept(language, f.Languages), ",")
+	f.plan = p.edits()
+	f.Flawed = f.Flawed || len(f.plan) > 0
 	return f, err
 }

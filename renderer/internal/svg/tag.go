@@ -1,6 +1,10 @@
 package svg
 
-import "strings"
+import (
+	"math"
+	"strconv"
+	"strings"
+)
 
 // tag is a start tag, or the beginning of a long start tag.
 type tag struct {
@@ -70,6 +74,53 @@ func (t tag) get(name string) (attribute, bool) {
 
 // without returns the tag without an attribute that get returned.
 func (t tag) without(a attribute) tag { return readTag(t.text[:a.begin] + t.text[a.to+1:]) }
+
+// set returns the tag with an attribute of this value, which has no quotes.
+func (t tag) set(name, value string) tag {
+	if a, ok := t.get(name); ok {
+		return readTag(t.with(a, value))
+	}
+	return t.and(" " + name + `="` + value + `"`)
+}
+
+// and returns the tag with further attributes.
+func (t tag) and(attributes string) tag {
+	at := 1 + len(t.name)
+	return readTag(t.text[:at] + attributes + t.text[at:])
+}
+
+// prefix returns the prefix of the tag's name, with its colon.
+func (t tag) prefix() string { return strings.TrimSuffix(t.name, local(t.name)) }
+
+// empty reports whether the element has no content and no end tag.
+func (t tag) empty() bool { return strings.HasSuffix(t.text, "/>") }
+
+// property returns the value of a property in the tag's style or attributes, or "".
+func (t tag) property(name string) string {
+	for d := range strings.SplitSeq(t.value("style"), ";") {
+		property, value, _ := strings.Cut(d, ":")
+		if strings.Trim(property, space) == name {
+			return strings.Trim(strings.TrimSuffix(strings.Trim(value, space), "!important"), space)
+		}
+	}
+	return strings.Trim(t.value(name), space)
+}
+
+// number returns an attribute's value in pixels: a number with or without px, or otherwise if the tag has no such
+// attribute. It returns false for other units.
+func (t tag) number(name string, otherwise float64) (float64, bool) {
+	value := strings.Trim(t.value(name), space)
+	if value == "" {
+		return otherwise, true
+	}
+	return pixels(value)
+}
+
+// pixels returns a length without a unit or in px, or false for other texts.
+func pixels(value string) (float64, bool) {
+	v, err := strconv.ParseFloat(strings.TrimSuffix(value, "px"), 64)
+	return v, err == nil && math.Abs(v) <= math.MaxInt32
+}
 
 // with returns the tag's text with another value of an attribute.
 func (t tag) with(a attribute, value string) string { return t.text[:a.from] + value + t.text[a.to:] }

@@ -5,9 +5,8 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
-	"github.com/thumbmill/thumbmill/renderer/internal/colour"
-	"github.com/thumbmill/thumbmill/shared/fault"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -15,23 +14,9 @@ import (
 // original's profile, and with alpha if the original has alpha.
 func drawBitmap(t *task) error {
 	h := t.request.Header
-	if h.Type == thumbnail.TypePSD && h.Indexed && t.box.paths["ffmpeg"] != "" { // ImageMagick 6 refuses indexed PSDs
-		return t.draw("ffmpeg", append(localOnly[:len(localOnly):len(localOnly)], "-nostdin", "-threads", "1",
-			"-f", "image2", "-c:v", "psd", "-i", named, "-pix_fmt", "rgb24", "-f", "image2pipe", "-c:v", "ppm", "-")...)
-	}
 	args := []string{string(h.Type) + ":" + named + "[" + strconv.Itoa(h.Part) + "]"}
-	switch h.Type {
-	case thumbnail.TypeICO:
-		if t.shortenIcon() {
-			args[0] = "ico:" + shortIcon
-		}
-	case thumbnail.TypePSD:
-		if h.Inks {
-			if err := os.WriteFile(onScreen, colour.Space{}.Profile(), 0o600); err != nil {
-				return fault.Wrap(err, fault.Internal, "cannot write a colour profile to the tool's folder")
-			}
-			args = append(args, "-profile", onScreen)
-		}
+	if h.Type == thumbnail.TypeICO && t.shortenIcon() {
+		args[0] = "ico:" + shortIcon
 	}
 	return t.convert(args...)
 }
@@ -73,25 +58,41 @@ func (t *task) convert(args ...string) error {
 	return t.draw(imageMagick, slices.Concat(bounds, args, []string{"-depth", "8", "-define", "png:compression-level=1", "png:-"})...)
 }
 
-// onScreen is the file with sRGB's profile, in the folder where tools write. ImageMagick converts inks to sRGB.
-const onScreen = "srgb.icc"
-
 // drawTIFF draws a page of a TIFF whose samples libvips does not read. ImageMagick mistakes the luma
 // of subsampled colours for green, so libtiff's own program expands them first.
 func drawTIFF(t *task) error {
-	from := named
-	if t.request.Header.Subsampled {
-		from = expandedTIFF
-		if err := t.draw("tiff2rgba", "-n", "-c", "none", named, from); err != nil {
+	from, turn := named, "-auto-orient"
+	if t.request.Spec.AsStored {
+		turn = ""
+	}
+	if t.request.Header.Expand {
+		from, turn = expandedTIFF, t.turnOfExpanded()
+		args := []string{"-c", "none", named, from}
+		if !t.request.Header.Alpha {
+			args = append([]string{"-n"}, args...) // without the fourth sample
+		}
+		if err := t.draw("tiff2rgba", args...); err != nil {
 			return err
 		}
 	}
 	page := max(0, min(t.request.Spec.Page, t.request.Header.Pages)-1)
 	args := []string{"tiff:" + from + "[" + strconv.Itoa(page) + "]"}
-	if !t.request.Spec.AsStored {
-		args = append(args, "-auto-orient")
+	return t.convert(append(args, strings.Fields(turn)...)...)
+}
+
+// turnOfExpanded returns ImageMagick's option that turns a picture of tiff2rgba upright, or back to how it is stored.
+// The program has mirrored the picture already, as if orientations 5 to 8 were 1 to 4.
+func (t *task) turnOfExpanded() string {
+	stored := [...]string{2: "-flop", 3: "-rotate 180", 4: "-flip", 6: "-flop", 7: "-rotate 180", 8: "-flip"}
+	upright := [...]string{5: "-transpose", 6: "-transverse", 7: "-transpose", 8: "-transverse"}
+	o := t.request.Header.Orientation
+	switch {
+	case t.request.Spec.AsStored && o < len(stored):
+		return stored[o]
+	case !t.request.Spec.AsStored && o < len(upright):
+		return upright[o]
 	}
-	return t.convert(args...)
+	return ""
 }
 
 // expandedTIFF is the file with the expanded TIFF of red, green and blue, in the folder where tools write.

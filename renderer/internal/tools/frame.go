@@ -57,9 +57,17 @@ func (s stream) filters() string {
 		pixels = "rgba"
 	}
 	c := s.colours()
+	steps := c.toSRGB()
+	if s.interlaced() {
+		steps = slices.Insert(steps, 0, deinterlaced)
+	}
 	return fmt.Sprintf("%s,scale=%s:flags=bicubic+accurate_rnd+full_chroma_int:in_color_matrix=%s,setsar=1,format=%s",
-		strings.Join(c.toSRGB(), ","), size, c.scaleMatrix(), pixels)
+		strings.Join(steps, ","), size, c.scaleMatrix(), pixels)
 }
+
+// deinterlaced is the filter that makes a frame of the first field's moment, as TimedMediaHandler does. It leaves
+// frames that are marked as progressive.
+const deinterlaced = "yadif=mode=send_frame:deint=interlaced"
 
 // colours says which colours a frame's numbers stand for, in ffmpeg's names (ITU-T H.273).
 type colours struct {

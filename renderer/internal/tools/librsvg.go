@@ -2,10 +2,12 @@ package tools
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"strconv"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/guard"
 	"github.com/thumbmill/thumbmill/renderer/internal/librsvg"
 	"github.com/thumbmill/thumbmill/renderer/internal/svg"
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -15,6 +17,14 @@ import (
 type svgBox struct {
 	width, height int
 	keep          bool // the drawing's proportion
+}
+
+// across returns the width in pixels, as far as it is known, or 0.
+func (b svgBox) across(h guard.Header) int {
+	if b.width == 0 && b.height > 0 && h.Height > 0 {
+		return b.height * h.Width / h.Height
+	}
+	return cmp.Or(b.width, h.Width)
 }
 
 // args are the options of rsvg-convert.

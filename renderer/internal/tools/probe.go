@@ -29,6 +29,7 @@ type stream struct {
 	Height      int64  `json:"height"`
 	Pixels      string `json:"pix_fmt"`
 	Aspect      string `json:"sample_aspect_ratio"` // of a pixel, such as 16:15
+	Fields      string `json:"field_order"`         // of an interlaced stream: tt, bb, tb or bt
 	Start       string `json:"start_time"`
 	Duration    string `json:"duration"`
 	Range       string `json:"color_range"`
@@ -45,7 +46,7 @@ type stream struct {
 	} `json:"side_data_list"`
 }
 
-const probed = "stream=index,codec_name,width,height,pix_fmt,sample_aspect_ratio,start_time,duration," +
+const probed = "stream=index,codec_name,width,height,pix_fmt,sample_aspect_ratio,field_order,start_time,duration," +
 	"color_range,color_space,color_transfer,color_primaries" +
 	":stream_disposition=default,attached_pic:stream_tags=alpha_mode,ALPHA_MODE,mimetype,MIMETYPE,DURATION:stream_side_data=rotation" +
 	":format=start_time,duration"
@@ -162,6 +163,9 @@ func (s stream) sideways() bool {
 	}
 	return false
 }
+
+// interlaced reports whether frames consist of two fields, which show two moments.
+func (s stream) interlaced() bool { return slices.Contains([]string{"tt", "bb", "tb", "bt"}, s.Fields) }
 
 // shown returns the size in square pixels, before rotation.
 func (s stream) shown() (width, height int64) {

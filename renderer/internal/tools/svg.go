@@ -29,7 +29,7 @@ func drawSVG(t *task) error {
 	if err := t.rewind(); err != nil {
 		return err
 	}
-	facts, err := svg.Survey(t.request.Original, svg.Library{Baselines: librsvg.KnowsBaselines()})
+	facts, err := svg.Survey(t.request.Original, svg.Library{Baselines: librsvg.KnowsBaselines()}, t.request.Spec.Lang)
 	if err != nil {
 		return fault.Wrap(err, fault.Internal, "cannot read the original from the renderer's disk")
 	}
@@ -40,6 +40,7 @@ func drawSVG(t *task) error {
 	if err != nil {
 		return err
 	}
+	facts.Width = box.across(t.request.Header)
 	if err := t.convertSVG(facts, box); err != nil || !t.coversBox() {
 		return err
 	}
@@ -52,6 +53,9 @@ func drawSVG(t *task) error {
 // convertSVG draws the text. It mends a flawed text first. The library draws if it gives the same
 // picture as its program. Otherwise the program draws, and it also names the reason of a failure.
 func (t *task) convertSVG(facts svg.Facts, box svgBox) error {
+	if t.drawnByResvg(facts, box) {
+		return nil
+	}
 	if done, err := t.drawnWithin(facts, box); done {
 		return err
 	}
@@ -74,11 +78,16 @@ func (t *task) convertSVG(facts svg.Facts, box svgBox) error {
 // mended returns the text of a drawing, changed so that librsvg draws it as browsers do. The caller
 // must call end after its last read.
 func mended(original *os.File, facts svg.Facts) (text io.Reader, end func()) {
+	return piped(func(out io.Writer) error { return svg.Mend(out, original, facts) })
+}
+
+// piped returns the text that write writes. The caller must call end after its last read.
+func piped(write func(io.Writer) error) (text io.Reader, end func()) {
 	r, w := io.Pipe()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = w.CloseWithError(svg.Mend(w, original, facts)) // CloseWithError never fails; the reader gets Mend's error
+		_ = w.CloseWithError(write(w)) // CloseWithError never fails; the reader gets write's error
 	}()
 	return r, func() { _ = r.Close(); <-done }
 }

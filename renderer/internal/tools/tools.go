@@ -73,16 +73,16 @@ type entry struct {
 
 // table returns the tools. The programs are in these packages of Debian: librsvg2-bin,
 // poppler-utils, djvulibre-bin, imagemagick, ffmpeg, gifsicle,
-// libjpeg-turbo-progs, libjxl-tools, libopenjp2-tools, libtiff-tools, mupdf-tools, optipng, libavif-bin.
+// libjpeg-turbo-progs, libjxl-tools, libopenjp2-tools, libtiff-tools, mupdf-tools, resvg, optipng, libavif-bin.
 func table() []entry {
 	return []entry{
-		{Draw, string(thumbnail.TypeSVG), []string{"rsvg-convert"}, expanded(drawSVG), nil},
+		{Draw, string(thumbnail.TypeSVG), []string{"rsvg-convert"}, expanded(drawSVG), []string{"resvg"}},
 		{Draw, string(thumbnail.TypePDF), []string{"pdfinfo", "pdftoppm"}, drawPDF, []string{"pdffonts", "mutool"}},
 		{Draw, string(thumbnail.TypeDjVu), []string{"djvused", "ddjvu"}, drawDjVu, nil},
 		{Draw, string(thumbnail.TypeXCF), nil, drawXCF, nil},
 		{Draw, string(thumbnail.TypeBMP), nil, drawBMP, nil},
 		{Draw, string(thumbnail.TypeICO), []string{imageMagick}, drawBitmap, nil},
-		{Draw, string(thumbnail.TypePSD), []string{imageMagick}, drawBitmap, nil},
+		{Draw, string(thumbnail.TypePSD), []string{imageMagick}, drawPSD, nil},
 		{Draw, string(thumbnail.TypeTGA), nil, drawTGA, nil},
 		{Draw, string(thumbnail.TypePNM), []string{imageMagick}, drawBitmap, nil},
 		{Draw, string(thumbnail.TypePNG), []string{imageMagick}, drawPNG, nil},
@@ -93,7 +93,7 @@ func table() []entry {
 		{Draw, string(thumbnail.TypeHEIC), []string{"ffprobe", "ffmpeg"}, drawSequence, nil},
 		{Draw, string(thumbnail.TypeJP2), []string{"opj_decompress"}, drawJP2, nil},
 		{Draw, string(thumbnail.TypeSTL), nil, drawSTL, nil},
-		{Draw, string(thumbnail.TypeJXL), []string{"djxl"}, drawJXL, nil},
+		{Draw, string(thumbnail.TypeJXL), []string{"djxl"}, drawJXL, []string{imageMagick}},
 		{Letter, string(thumbnail.StepText), nil, drawText, nil},
 		{Find, Faces, []string{facesProgram}, findFaces, nil},
 		{Animate, string(thumbnail.TypeGIF), []string{"gifsicle"}, animateGIF, nil},

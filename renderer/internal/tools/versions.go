@@ -16,6 +16,7 @@ var versions = []struct {
 	question string
 }{
 	{component.Librsvg, "rsvg-convert", "--version"},
+	{component.Resvg, "resvg", "--version"},
 	{component.Poppler, "pdftoppm", "-v"},
 	{component.DjVuLibre, "ddjvu", "--help"},
 	{component.ImageMagick, imageMagick, "-version"},

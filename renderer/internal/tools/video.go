@@ -40,8 +40,8 @@ func drawVideo(t *task) error {
 	return t.nearest(p, s, film)
 }
 
-// nearest draws the frame at the requested second. If no frame can be decoded there, the original is shorter than it
-// declares. Then nearest tries three other frames: at the requested second within the true length (by default the
+// nearest draws the frame at the requested second. If no frame can be decoded there, the film cannot be sought, or is
+// shorter than it declares. Then nearest decodes from an earlier second on, and at last tries three other frames: at the requested second within the true length (by default the
 // true middle), the last keyframe before that, and the first frame.
 func (t *task) nearest(p probe, s stream, film span) error {
 	second := film.at(t.request.Spec.Page)
@@ -53,6 +53,9 @@ func (t *task) nearest(p probe, s stream, film span) error {
 		return err
 	}
 	actual := t.scan(p, s)
+	if err = t.frameFromBefore(s, second, actual); err == nil {
+		return nil
+	}
 	again := min(actual.at(t.request.Spec.Page), actual.end)
 	for _, try := range []struct {
 		second float64
@@ -65,6 +68,32 @@ func (t *task) nearest(p probe, s stream, film span) error {
 	return err
 }
 
+// frameFromBefore draws the frame at a second of a film that has frames there, but no key frame that ffmpeg finds. It
+// decodes the film from some seconds before, or from its beginning.
+func (t *task) frameFromBefore(s stream, second float64, actual span) error {
+	err := fault.New(fault.Undecodable, "the film ends before second %.3f", second)
+	if second > actual.end {
+		return err
+	}
+	leads := []float64{min(second, longGroup)}
+	if second > longGroup && second <= longestLead {
+		leads = append(leads, second)
+	}
+	for _, lead := range leads {
+		if failed := t.frame(frame{stream: s, second: second, how: exactly, lead: lead, filter: s.filters()}); failed == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+const (
+	// longGroup is the seconds between key frames that encoders usually write at most: 250 frames.
+	longGroup = 12
+	// longestLead bounds the seconds of a film that are decoded to reach a frame.
+	longestLead = 60
+)
+
 // How ffmpeg seeks: to the frame itself, or to the keyframe before it.
 const (
 	exactly      = "-accurate_seek"
@@ -76,6 +105,7 @@ type frame struct {
 	stream stream
 	second float64
 	how    string
+	lead   float64 // the seconds before the frame from which ffmpeg decodes; 0 means from the key frame that it finds
 	filter string
 	opaque bool // the output is a PPM, also for pixels with alpha
 	merged bool // the filter joins several streams, and names them itself
@@ -103,9 +133,12 @@ func (t *task) frame(f frame) error {
 func (f frame) args() []string {
 	args := arguments("-nostdin", "-threads", "1")
 	if f.how != "" {
-		args = append(args, f.how, "-ss", strconv.FormatFloat(f.second, 'f', 6, 64))
+		args = append(args, f.how, "-ss", strconv.FormatFloat(f.second-f.lead, 'f', 6, 64))
 	}
 	args = append(append(args, f.stream.decoder()...), "-i", named, "-frames:v", "1")
+	if f.lead > 0 {
+		args = append(args, "-ss", strconv.FormatFloat(f.lead, 'f', 6, 64))
+	}
 	if f.merged {
 		args = append(args, "-filter_complex", f.filter)
 	} else {

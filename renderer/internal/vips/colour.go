@@ -28,6 +28,8 @@ func (r *render) settleColours() error {
 	switch {
 	case space.HDR():
 		return r.toneMap(space)
+	case !space.Plain() && r.current.ptr.Bands < 3:
+		return r.greyCurve(space.GreyTable) // grey has no primaries
 	case !space.Plain():
 		if err := r.giveProfile(space.Profile()); err != nil {
 			return err
@@ -48,8 +50,10 @@ func (r *render) settleProfile(profile []byte) error {
 	switch {
 	case grey != (read.Model == "GRAY") || !grey && read.Model != "RGB ":
 		return r.giveProfile(nil) // the profile is for other pixels
+	case grey && read.Plain():
+		return r.giveProfile(nil)
 	case grey:
-		return r.greyCurve(read)
+		return r.greyCurve(read.GreyTable)
 	case read.Plain() || r.keeps(read, len(profile), r.area()):
 		return nil
 	}
@@ -68,16 +72,13 @@ func (r *render) keeps(p colour.Profile, size, area int) bool {
 }
 
 // greyCurve converts grey to the grey of sRGB and drops the profile. Some formats make three bands of
-// grey; a grey profile means nothing there.
-func (r *render) greyCurve(p colour.Profile) error {
-	if p.Plain() {
-		return r.giveProfile(nil)
-	}
+// grey; a grey profile means nothing there. tableOf returns the grey of sRGB, 0 to 1, of each of n values.
+func (r *render) greyCurve(tableOf func(n int) []float64) error {
 	length := 256
 	if r.current.ptr.BandFmt == C.VIPS_FORMAT_USHORT {
 		length = 65536
 	}
-	table := p.GreyTable(length)
+	table := tableOf(length)
 	return r.then(func(in *C.VipsImage, out **C.VipsImage) C.int {
 		return C.tm_grey_curve(in, (*C.double)(unsafe.Pointer(unsafe.SliceData(table))), C.int(length), out)
 	})
@@ -118,7 +119,10 @@ func (r *render) finishColours() error {
 		if !read.Matrix() || read.Plain() {
 			return nil
 		}
-		return r.greyCurve(read)
+		if err := r.greyCurve(read.GreyTable); err != nil {
+			return err
+		}
+		return r.compute() // encoders read the pixels
 	}
 	profile = r.written(profile)
 	C.tm_set_profile(r.current.ptr, unsafe.Pointer(unsafe.SliceData(profile)), C.size_t(len(profile)))

@@ -80,6 +80,7 @@ func TestColoursMeanTheSame(t *testing.T) {
 	linear := colour.Space{Transfer: colour.TransferLinear}.Profile()
 	exchanged := colour.Space{Primaries: colour.Primaries{colour.SRGB[2], colour.SRGB[1], colour.SRGB[0], colour.SRGB[3]}}.Profile()
 	p3 := colour.Space{Primaries: colour.DisplayP3}.Profile()
+	wide := colour.Space{Primaries: colour.DisplayP3, Transfer: colour.TransferGamma, Gamma: 1.8}.Profile()
 	with := func(c color.NRGBA, profile []byte) []byte { return metadata.WithProfile(patch(t, c), profile) }
 	ink := color.NRGBA{55, 10, 100, 255}
 	for name, c := range map[string]struct {
@@ -93,6 +94,8 @@ func TestColoursMeanTheSame(t *testing.T) {
 		"the same through a filter": {with(color.NRGBA{128, 128, 128, 255}, gamma18), thumbnail.Spec{
 			Format: thumbnail.FormatPNG, Operations: []thumbnail.Operation{{Name: thumbnail.StepBlur, Args: []float64{1, 1}}},
 		}, color.NRGBA{146, 146, 146, 255}, false},
+		"grey in a wide profile":           {with(color.NRGBA{128, 128, 128, 255}, wide), thumbnail.Spec{Format: thumbnail.FormatPNG}, color.NRGBA{146, 146, 146, 255}, false},
+		"the same as JPEG":                 {with(color.NRGBA{128, 128, 128, 255}, wide), thumbnail.Spec{Format: thumbnail.FormatJPEG, Quality: 90}, color.NRGBA{146, 146, 146, 255}, false},
 		"linear light":                     {with(ink, linear), thumbnail.Spec{Format: thumbnail.FormatPNG}, color.NRGBA{128, 56, 168, 255}, false},
 		"gAMA of 1":                        {patch(t, ink, pngChunk("gAMA", []byte{0, 1, 0x86, 0xa0})), thumbnail.Spec{Format: thumbnail.FormatPNG}, color.NRGBA{128, 56, 168, 255}, false},
 		"gAMA beside sRGB means nothing":   {patch(t, ink, pngChunk("gAMA", []byte{0, 1, 0x86, 0xa0}), pngChunk("sRGB", []byte{0})), thumbnail.Spec{Format: thumbnail.FormatPNG}, ink, false},

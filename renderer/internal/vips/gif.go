@@ -4,6 +4,9 @@ package vips
 import "C"
 
 import (
+	"compress/lzw"
+	"io"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -56,8 +59,8 @@ func (r *render) changeGIF() error {
 const clearFrame = "\x21\xf9\x04\x01\x00\x00\x00\x00" + "\x2c\x00\x00\x00\x00\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00" +
 	"\x02\x02\x44\x01\x00" + "\x3b"
 
-// markTransparent gives each frame with a control extension a transparent colour, if it has none: colour 255,
-// which no pixel of a frame of up to 128 colours uses. libvips then clears the frame to transparent.
+// markTransparent gives each frame with a control extension a transparent colour, if it has none: a colour that no
+// pixel of the frame uses. libvips then clears the frame to transparent.
 // It puts clearFrame behind the last frame. body must have room for clearFrame behind its first size bytes.
 func markTransparent(body []byte, size int) {
 	const header = 13
@@ -74,9 +77,11 @@ func markTransparent(body []byte, size int) {
 			at = skipBlocks(body[:size], at+2)
 		case body[at] == 0x2c:
 			data := at + 10 + colours(body[at+9])
-			if data < size && control > 0 && body[control]&1 == 0 && body[data] < 8 {
-				body[control] |= 1
-				body[control+3] = 255 // more than 2⁷ − 1
+			if data < size && control > 0 && body[control]&1 == 0 {
+				if c := unused(body[data:size]); c >= 0 {
+					body[control] |= 1
+					body[control+3] = byte(c)
+				}
 			}
 			control, at = 0, skipBlocks(body[:size], data+1)
 		default:
@@ -85,6 +90,61 @@ func markTransparent(body []byte, size int) {
 		}
 	}
 	copy(body[min(at, size):], clearFrame)
+}
+
+// unused returns a colour that no pixel of a frame uses, or -1 for a frame of 256 colours. data begins with the frame's
+// code size.
+func unused(data []byte) int {
+	const fewer = 255 // no pixel of up to 128 colours
+	if data[0] < 8 {
+		return fewer
+	}
+	if data[0] > 8 {
+		return -1
+	}
+	pixels := lzw.NewReader(&blocks{rest: data[1:]}, lzw.LSB, 8)
+	defer func() { _ = pixels.Close() }()
+	var used [256]bool
+	var some [4096]byte
+	for {
+		n, err := pixels.Read(some[:])
+		for _, c := range some[:n] {
+			used[c] = true
+		}
+		if err != nil {
+			return slices.Index(used[:], false)
+		}
+	}
+}
+
+// blocks reads the data in a GIF's blocks, up to the empty block.
+type blocks struct {
+	rest []byte
+	left int // of the current block
+}
+
+func (b *blocks) ReadByte() (byte, error) {
+	if b.left == 0 && len(b.rest) > 0 {
+		b.left, b.rest = int(b.rest[0]), b.rest[1:]
+	}
+	if b.left == 0 || len(b.rest) == 0 {
+		return 0, io.EOF
+	}
+	c := b.rest[0]
+	b.left, b.rest = b.left-1, b.rest[1:]
+	return c, nil
+}
+
+func (b *blocks) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	c, err := b.ReadByte()
+	if err != nil {
+		return 0, err
+	}
+	p[0] = c
+	return 1, nil
 }
 
 // colours returns the length of a colour table in bytes, or 0 if the flags name no table.
