@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/geometry"
@@ -21,11 +22,30 @@ func (j *job) checkCost(h guard.Header) error {
 	if !foreseeable {
 		return nil
 	}
-	err := j.rates.Refuse(s, time.Duration(j.job.RenderLimitMS)*time.Millisecond)
-	if err == nil && !j.job.Slow && j.job.Lane != renderjob.LaneBulk && j.rates.Estimate(s, 0) >= lanes.LongCost {
+	frames := framesOf(s, h)
+	if frames == 1 {
+		if err := j.rates.Refuse(s, time.Duration(j.job.RenderLimitMS)*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	if !j.job.Slow && j.job.Lane != renderjob.LaneBulk && time.Duration(frames)*j.rates.Estimate(s, 0) >= lanes.LongCost {
 		return intake.ErrSlow
 	}
-	return err
+	return nil
+}
+
+// framesOf returns how many frames of the original an encoder writes. A program that resizes an animation takes a time
+// that this package does not know, and counts as one.
+func framesOf(s thumbnail.Spec, h guard.Header) int {
+	format := s.Format
+	if format == thumbnail.FormatAuto {
+		format = append(slices.Clone(s.Prefer), h.Type.DefaultFormat(h.Alpha))[0]
+	}
+	animation := format.Row().Animation
+	if h.Frames <= 1 || h.Area() > s.MaxAnimatedArea || animation == thumbnail.FirstFrame || animation == thumbnail.ByTool {
+		return 1
+	}
+	return h.Frames
 }
 
 // refuseCostly fails the siblings that checkCost refuses, and releases those that take long: the others must not wait
@@ -46,7 +66,7 @@ func (j *job) refuseCostly(ctx context.Context, h guard.Header) {
 
 // learnCost corrects the estimates by the processor time of a render.
 func (j *job) learnCost(h guard.Header, bytes int64, took time.Duration) {
-	if s, foreseeable := sides(j.job.Spec, h); foreseeable {
+	if s, foreseeable := sides(j.job.Spec, h); foreseeable && h.Frames <= 1 {
 		j.rates.Note(s, bytes, took)
 	}
 }
@@ -54,7 +74,7 @@ func (j *job) learnCost(h guard.Header, bytes int64, took time.Duration) {
 // sides returns a spec with the sides of the thumbnail before its operations. foreseeable is false if the header does
 // not tell them, or if they do not tell the processor time.
 func sides(s thumbnail.Spec, h guard.Header) (_ thumbnail.Spec, foreseeable bool) {
-	if h.Width == 0 || h.ByTool || h.Frames > 1 || lanes.Unforeseeable(h.Type) || s.Trim != nil || s.Described() || s.Debug {
+	if h.Width == 0 || h.ByTool || lanes.Unforeseeable(h.Type) || s.Trim != nil || s.Described() || s.Debug {
 		return s, false
 	}
 	size := geometry.New(s, geometry.Size{Width: h.Width, Height: h.Height}.Turned(h.Orientation)).Size()

@@ -34,7 +34,7 @@ func (p *planner) edits() plan {
 	}
 	p.plan, p.named = plan{}, map[string]int{}
 	for _, find := range []func(){
-		p.cutServers, p.cutCircles, p.hideConditions, p.readLists, p.placeImages, p.makeSymbols, p.clipUses, p.unbox, p.makeMasks,
+		p.cutServers, p.cutCircles, p.hideConditions, p.readLists, p.placeImages, p.makeSymbols, p.clipUses, p.unbox, p.unboxFilters, p.makeMasks,
 	} {
 		find()
 	}

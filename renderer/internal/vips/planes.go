@@ -15,8 +15,9 @@ import (
 // Scales, in eighths, for decoding a JPEG to planes. Between finest and entire, libjpeg transforms blocks without the
 // processor's vector instructions, which takes longer than to decode whole blocks.
 const (
-	finest = 4
-	entire = 8
+	sharpenedLeast = 2 // of a sharpened JPEG that is much larger than its thumbnail
+	finest         = 4
+	entire         = 8
 )
 
 // mostEntire is the most pixels of a JPEG that is decoded entirely to planes. A worker holds all planes at once: a byte
@@ -62,7 +63,7 @@ func (r *render) decodedPlanes(stored, scaled geometry.Size, straight bool) *jpe
 		switch needed.chroma = needed.luma; {
 		case !straight:
 			needed.chroma = max(needed.luma, min(2*needed.luma, finest))
-		case needed.luma <= finest: // chroma's blocks do not show, also sharpened
+		case needed.luma == sharpenedLeast: // chroma's blocks do not show
 			needed.chroma = coarsest(stored, scaled, 1)
 		}
 		if needed.luma <= entire {

@@ -177,12 +177,21 @@ static void write_row(const float *row, int n, int y, TmPlane *out) {
 		clamp_row(row, out->samples + (size_t) y * out->stride, n);
 }
 
+/* Rounds as libvips does between both directions: a palette's or a gradient's few values then stay few, and a PNG small. */
+WIDE static void settle_row(float *row, int n) {
+	int x;
+	for (x = 0; x < n; x++)
+		row[x] = (float) (int) (clamped(row[x]) + 0.5f);
+}
+
 /* rows has room for eight rows of the source's width, and columns for them interleaved. */
 static void scale_band(const TmSamples *in, int bands, const struct taps *x, const struct taps *y, int from, TmPlane *out, float *rows, float *columns) {
 	const int wide = whole(in->width * bands, BAND), width = whole(out->width * bands, BAND), count = out->height - from < BAND ? out->height - from : BAND;
 	int i;
 	for (i = 0; i < count; i++)
 		sum_rows(in, in->width * bands, y, from + i, rows + (size_t) i * wide);
+	for (i = 0; i < count && bands > 1; i++)
+		settle_row(rows + (size_t) i * wide, in->width * bands);
 	transpose(rows, BAND, wide, columns, BAND * BAND, BAND, wide / BAND);
 	add_columns(columns, x, rows, out->width, bands); /* no wider than eight rows of the source, see scale */
 	transpose(rows, BAND * BAND, BAND, columns, BAND, width, width / BAND);

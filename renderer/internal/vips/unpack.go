@@ -38,8 +38,9 @@ func (r *render) reducePNG(stored, scaled geometry.Size, orientation int) (done 
 	if err != nil {
 		return false, nil //nolint:nilerr // libvips reports the error
 	}
-	defer func() { _ = unix.Munmap(file) }()
-	rows := unpackPNG(file, stored)
+	data := packedRows(file, stored)
+	_ = unix.Munmap(file) // before the rows take as much memory
+	rows := unpackRows(data, stored)
 	if rows == nil {
 		return false, nil
 	}
@@ -73,9 +74,8 @@ func reduceRows(rows scratch, from, to geometry.Size) (picture, error) {
 	})
 }
 
-// unpackPNG returns the rows of a PNG of three colours of 8 bits, each behind one byte, or nil. The caller frees them.
-func unpackPNG(file []byte, size geometry.Size) scratch {
-	data := packedRows(file, size)
+// unpackRows decompresses and frees joined chunks. It returns rows, each behind one byte, or nil. The caller frees them.
+func unpackRows(data scratch, size geometry.Size) scratch {
 	if data == nil {
 		return nil
 	}

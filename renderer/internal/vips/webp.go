@@ -37,12 +37,12 @@ func (r *render) shrinkWebP(larger float64) int {
 
 // Lossless WebPs. A picture of more than losslessBytes a pixel is a photograph in any type of original.
 // Without effort a file takes up to a tenth more: a picture above hopelessBytes then stays above losslessBytes,
-// and gets no effort, which takes far longer. A noisy picture above noisyBytes gets little effort: the rest takes four times
-// as long, and saves a twentieth.
+// and gets no effort, which takes far longer. A noisy picture above noisyBytes gets little effort, and so does an opaque one above half
+// of it: the rest takes four times as long, and saves a twentieth.
 const (
 	losslessBytes = 1.5
 	hopelessBytes = losslessBytes * 1.15
-	noisyBytes    = 0.5
+	noisyBytes    = 1.0
 	briefly       = 1.07 // bytes of a brief file, for each byte of a patient one
 	hastyWebP     = ".webp[lossless=true,effort=0]"
 	briefWebP     = ".webp[lossless=true,effort=1]"
@@ -56,7 +56,11 @@ func (r *render) losslessWebP() ([]byte, error) {
 		return nil, err
 	}
 	most := losslessBytes * float64(r.area())
-	switch noisy := float64(len(file)) > noisyBytes*float64(r.area()); {
+	noise := float64(len(file)) / float64(r.area())
+	if !r.current.hasAlpha() {
+		noise *= 2
+	}
+	switch noisy := noise > noisyBytes; {
 	case r.large() || r.effort == Hasty:
 	case noisy:
 		most *= briefly

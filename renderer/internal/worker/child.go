@@ -16,6 +16,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
 	"github.com/thumbmill/thumbmill/renderer/internal/vips"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/footprint"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 )
 
@@ -86,6 +87,7 @@ func confine(c craft) (Ready, error) {
 	if err != nil {
 		return ready, err
 	}
+	footprint.AfterStart()
 	p := c.profile()
 	p.Memory, p.File, p.Descriptors = memory, maxFile, maxDescriptors
 	ready.Layers, err = sandbox.Enter(p)

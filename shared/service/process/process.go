@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/thumbmill/thumbmill/shared/footprint"
 	"github.com/thumbmill/thumbmill/shared/operators/listener"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/service/debug"
@@ -128,7 +129,10 @@ func (p *Process) underWay() any {
 // Run runs the process until a signal. After all parts have started, it calls ready with the addresses
 // in use.
 func (p *Process) Run(ready func(addresses map[string]string)) error {
-	return service.Run(p.parts, p.stop, p.Log, func() { ready(p.announced()) }, p.ready.Leave)
+	return service.Run(p.parts, p.stop, p.Log, func() {
+		footprint.AfterStart()
+		ready(p.announced())
+	}, p.ready.Leave)
 }
 
 // announced logs and returns the addresses in use.
