@@ -217,7 +217,7 @@ func TestFieldsHideTheCachesGenerics(t *testing.T) {
 
 // mostSleeps bounds the sleeps outside synctest in all tests of the module: renders that take a time, loads, and the times in
 // which a benchmark measures a process at rest.
-const mostSleeps = 25
+const mostSleeps = 22
 
 // A test waits for a condition, with a bound (loadtest/fixtures/eventually), or runs in synctest's time. Each
 // remaining sleep has its reason beside it: a comment on its line or on the line before.
@@ -314,7 +314,6 @@ var embeds = map[string]string{
 	"coordinator/internal/gate: begun":          "a net.Conn whose first bytes were read already",
 	"coordinator/internal/gate: local":          "a net.Conn with another address, in a test",
 	"coordinator/internal/pools: bill":          "a pools.Observer of processor time, in a test",
-	"edge/internal/coordinators: paused":        "a net.Conn whose process stands still, in a test",
 	"edge/internal/bulk: closer":                "an objectstore.Object that notes its end, in a test",
 	"edge/internal/front: limited":              "a net.Listener that bounds its connections",
 	"edge/internal/front: gathering":            "a net.Conn that sends head and body at once; io.Copy finds the TCP connection's ReadFrom",
