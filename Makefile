@@ -32,7 +32,7 @@ TESTS := go test -vet=off -ldflags=-w -toolexec 'nice -n 10'
 DRAWING := loadtest/suites/thumbor loadtest/suites/page loadtest/tool/simulator loadtest/tool/plan loadtest/suites/conformance loadtest/suites/corpora renderer/internal/worker renderer/internal/engine renderer/internal/filter renderer/internal/vips renderer/internal/tools renderer/internal/xcf loadtest/fixtures/corpora
 
 # Packages whose tests run other programs. The race detector cannot see into those programs.
-RUNNING := deploy/compose loadtest/suites/fleet loadtest/suites/sites loadtest/suites/loaders loadtest/suites/mediawiki loadtest/suites/docker loadtest/suites/kubernetes loadtest/suites/emulated loadtest/suites/packages loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
+RUNNING := deploy/compose loadtest/suites/fleet loadtest/suites/sites loadtest/suites/loaders loadtest/suites/mediawiki loadtest/suites/docker loadtest/suites/kubernetes loadtest/suites/packages loadtest/suites/docs loadtest/suites/reference loadtest/suites/commands loadtest/suites/front deploy/kubernetes
 
 # Packages that start no goroutine, in their code or their tests, and therefore have no races.
 # architecture_test.go checks this.
@@ -46,7 +46,7 @@ TWICE := coordinator/internal/pools coordinator/internal/classic renderer/intern
 
 MODULE := github.com/thumbmill/thumbmill
 
-.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits bench-fleet flood bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker test-kubernetes test-emulated test-sanitize test-clouds test-loaders soak soak-tests docs docs-serve deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits bench-fleet flood bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker test-kubernetes test-sanitize test-clouds test-loaders soak soak-tests docs docs-serve deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -216,18 +216,11 @@ test-docker: build-deps bin/docker-compose ## run the Compose site on a Docker e
 	THUMBMILL_DOCKER=$(if $(TABLE),$(abspath $(TABLE)),1) go test -count=1 -timeout 60m -v ./loadtest/suites/docker
 
 # The programs of Kubernetes and the images stay below /var/tmp/thumbmill-kubernetes.
-test-kubernetes: build-deps bin/helm bin/docker-compose ## install the chart on a Kubernetes cluster of two nodes, and roll, evict, drain, kill and scale its pods under load, with enforced policies, KEDA, and 2,000 renderers
+test-kubernetes: build-deps bin/helm bin/docker-compose ## install the chart on a Kubernetes cluster of two nodes, and roll, evict, drain, kill and scale its pods under load, and enforce its policies
 	@deploy/install-packages deploy/packages/docker deploy/packages/roots deploy/packages/kubernetes deploy/packages/tests
 	nice loadtest/suites/kubernetes/build /var/tmp/thumbmill-kubernetes/bin
-	nice loadtest/suites/kubernetes/images /var/tmp/thumbmill-kubernetes/images coordinator-1 thumbmill-coordinator edge-1 thumbmill-edge renderer thumbmill-renderer
+	nice loadtest/suites/kubernetes/images /var/tmp/thumbmill-kubernetes/images
 	THUMBMILL_KUBERNETES=1 go test -count=1 -timeout 60m -v ./loadtest/suites/kubernetes
-
-# The disk and the image stay below /var/tmp/thumbmill-emulated.
-test-emulated: build-deps bin/docker-compose ## run the Debian package and the Docker image on an emulated machine with control groups of version 2 and AppArmor
-	@deploy/install-packages deploy/packages/docker deploy/packages/roots deploy/packages/emulator
-	loadtest/suites/emulated/disk /var/tmp/thumbmill-emulated/disk
-	nice loadtest/suites/kubernetes/images /var/tmp/thumbmill-emulated credentials thumbmill
-	THUMBMILL_EMULATED=/var/tmp/thumbmill-emulated go test -count=1 -timeout 60m -v ./loadtest/suites/emulated
 
 # Debian 12 has only Compose 1.
 bin/docker-compose:

@@ -314,6 +314,7 @@ var embeds = map[string]string{
 	"coordinator/internal/gate: begun":          "a net.Conn whose first bytes were read already",
 	"coordinator/internal/gate: local":          "a net.Conn with another address, in a test",
 	"coordinator/internal/pools: bill":          "a pools.Observer of processor time, in a test",
+	"edge/internal/coordinators: paused":        "a net.Conn whose process stands still, in a test",
 	"edge/internal/bulk: closer":                "an objectstore.Object that notes its end, in a test",
 	"edge/internal/front: limited":              "a net.Listener that bounds its connections",
 	"edge/internal/front: gathering":            "a net.Conn that sends head and body at once; io.Copy finds the TCP connection's ReadFrom",

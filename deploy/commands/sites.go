@@ -2,10 +2,10 @@ package commands
 
 import (
 	"errors"
-	"maps"
+	"fmt"
 	"net"
 	"path/filepath"
-	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -21,18 +21,18 @@ const (
 
 // several are the flags of several sites.
 type several struct {
-	hosts map[string]string // core servers by site
+	hosts []string // NAME=HOST of each site: HOST is its core server
 	dir   string
 	tls   []string
 }
 
 func (s *several) register(flags *pflag.FlagSet) {
-	flags.StringToStringVar(&s.hosts, "sites", nil, "NAME=HOST of each of several sites: HOST is its core NATS server, whose ports "+gatewayPort+" and "+leafPort+" other sites and the site's queue use; the next call keeps them")
+	flags.StringSliceVar(&s.hosts, "sites", nil, "`NAME=HOST` of each of several sites: HOST is its core NATS server, whose ports "+gatewayPort+" and "+leafPort+" other sites and the site's queue use; the next call keeps them")
 	flags.StringVar(&s.dir, "servers-dir", "/etc/nats", "folder on the NATS servers that gets "+credentials.ServerFile+" and "+credentials.LeafCredentials+", with --sites")
-	flags.StringSliceVar(&s.tls, "servers-tls", nil, "CERTIFICATE,KEY,CA: PEM files on the NATS servers that encrypt connections between sites, with --sites")
+	flags.StringSliceVar(&s.tls, "servers-tls", nil, "`CERTIFICATE,KEY,CA`: PEM files on the NATS servers that encrypt connections between sites, with --sites")
 }
 
-// sites returns the sites that the flags name, or nil for those of the last call.
+// sites returns the sites that the flags name. Without the flag --sites it returns nil: the last call's sites stay.
 func (s *several) sites(given bool) (*credentials.Sites, error) {
 	if !given {
 		return nil, nil //nolint:nilnil // as the comment says
@@ -45,8 +45,11 @@ func (s *several) sites(given bool) (*credentials.Sites, error) {
 	default:
 		return nil, errors.New("--servers-tls must have three files: write CERTIFICATE,KEY,CA")
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.hosts)) {
-		host := s.hosts[name]
+	for _, text := range s.hosts {
+		name, host, ok := strings.Cut(text, "=")
+		if !ok || host == "" {
+			return nil, fmt.Errorf("--sites has %q: write NAME=HOST for each site", text)
+		}
 		all.All = append(all.All, credentials.Site{Name: name, Gateway: net.JoinHostPort(host, gatewayPort), Leaves: net.JoinHostPort(host, leafPort)})
 	}
 	return all, nil

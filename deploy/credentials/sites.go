@@ -23,7 +23,7 @@ import (
 type Sites struct {
 	All []Site `json:"all"`
 	Dir string `json:"dir"` // on the servers: has nats.conf and LeafCredentials
-	// Certificate, Key and CA are PEM files on the servers, by which servers of different sites know each other. ""
+	// Certificate, Key and CA are PEM files on the servers, which prove a server to the servers of other sites. ""
 	// leaves the connections between sites and to leaf nodes without encryption.
 	Certificate string `json:"certificate,omitempty"`
 	Key         string `json:"key,omitempty"`

@@ -440,6 +440,25 @@ func TestMoved(t *testing.T) {
 	})
 }
 
+// Edges that leave a coordinator one after the other share one pause. A later move begins another.
+func TestEdgesThatMoveTogetherShareAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Hour)
+		c := newCoordinator(t, "")
+		first, late, later := c.connect(t, "first", 1).beat(t), c.connect(t, "late", 1).beat(t), c.connect(t, "later", 1).beat(t)
+		first.sendAndWait(lease.AppendMoved)
+		time.Sleep(lease.Settling + lease.Beat)
+		late.sendAndWait(lease.AppendMoved, request(lease.KindAcquire, 1, "", "ip:x"))
+		late.wantAnswer(t, 1, lease.KindGranted)
+		time.Sleep(lease.Settling)
+		later.sendAndWait(lease.AppendMoved, request(lease.KindAcquire, 1, "", "ip:y"))
+		later.wantAnswer(t, 1, 0)
+		time.Sleep(lease.Settling)
+		synctest.Wait()
+		later.wantAnswer(t, 1, lease.KindGranted)
+	})
+}
+
 // heard returns the directives that an edge received.
 func (e *edge) heard() (all []string) {
 	for _, f := range e.read() {

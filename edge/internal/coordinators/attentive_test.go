@@ -42,7 +42,7 @@ func (c *paused) SetReadDeadline(time.Time) error { return nil }
 
 func (c *paused) Read(p []byte) (int, error) {
 	if c.reads--; c.reads >= 0 {
-		time.Sleep(time.Minute) // in the bubble's time
+		time.Sleep(time.Minute) // the pause
 		return 0, os.ErrDeadlineExceeded
 	}
 	return copy(p, "x"), nil

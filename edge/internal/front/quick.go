@@ -95,13 +95,20 @@ type answer struct {
 	left     int64 // bytes of this length that are not written yet
 	whole    bool  // the head has its end
 	close    bool
-	looked   bool // see Looked
+	looked   bool   // see Looked
+	dated    int64  // Unix seconds of date
+	date     []byte // the header's value
 	head     bytes.Buffer
-	err      error // of the connection
+	held     []byte // the begin of a short body without a known length
+	err      error  // of the connection
 }
+
+// short is the size up to which a body without a known length is held until its end, in bytes: a refusal's.
+const short = 2 << 10
 
 func (a *answer) begin(g *gathering, r *http.Request) {
 	clear(a.header)
+	a.held = a.held[:0]
 	a.conn, a.bodiless, a.status, a.whole, a.close, a.looked, a.err = g, r.Method == http.MethodHead, 0, false, false, false, nil
 	r.RemoteAddr = g.remote
 }
@@ -120,11 +127,19 @@ func (a *answer) WriteHeader(status int) {
 	for _, text := range []string{"HTTP/1.1 ", strconv.Itoa(status), " ", http.StatusText(status), "\r\nDate: "} {
 		a.head.WriteString(text)
 	}
-	a.head.Write(time.Now().UTC().AppendFormat(a.head.AvailableBuffer(), http.TimeFormat))
+	a.head.Write(a.today())
 	a.head.WriteString("\r\n")
 	for name, values := range a.header {
 		a.writeField(name, values)
 	}
+}
+
+// today returns the time as the header Date has it. To format it takes longer than the rest of the head.
+func (a *answer) today() []byte {
+	if now := time.Now(); now.Unix() != a.dated {
+		a.dated, a.date = now.Unix(), now.UTC().AppendFormat(a.date[:0], http.TimeFormat)
+	}
+	return a.date
 }
 
 // measure notes the length of the body that the headers tell.
@@ -137,17 +152,19 @@ func (a *answer) measure() {
 	}
 }
 
-// endHead ends the head, once it is known whether the answer is empty.
-func (a *answer) endHead(empty bool) {
+// endHead ends the head. At the end of the answer, the held body is all of it.
+func (a *answer) endHead(atEnd bool) {
 	if a.whole {
 		return
 	}
 	a.whole = true
 	switch {
 	case a.sized:
-	case empty && a.bodiless:
-	case empty:
-		a.head.WriteString("Content-Length: 0\r\n")
+	case atEnd && a.bodiless:
+	case atEnd:
+		a.head.WriteString("Content-Length: ")
+		a.head.WriteString(strconv.Itoa(len(a.held)))
+		a.head.WriteString("\r\n")
 	default:
 		a.close = true
 		a.head.WriteString("Connection: close\r\n")
@@ -173,7 +190,15 @@ func (a *answer) writeField(name string, values []string) {
 // Write sends a part of the body, behind the head if that is not sent yet.
 func (a *answer) Write(p []byte) (n int, err error) {
 	a.WriteHeader(http.StatusOK)
+	if !a.sized && !a.whole && len(a.held)+len(p) <= short {
+		a.held = append(a.held, p...)
+		return len(p), nil
+	}
 	a.endHead(false)
+	if len(a.held) > 0 && a.err == nil && !a.bodiless {
+		a.head.Write(a.held)
+		a.held = a.held[:0]
+	}
 	if a.err != nil {
 		return 0, a.err
 	}
@@ -190,10 +215,13 @@ func (a *answer) Write(p []byte) (n int, err error) {
 	return n, a.err
 }
 
-// end sends a head without a body. It returns io.EOF when the connection must close.
+// end sends a head with the held body. It returns io.EOF when the connection must close.
 func (a *answer) end() error {
 	a.WriteHeader(http.StatusOK)
 	a.endHead(true)
+	if !a.bodiless {
+		a.head.Write(a.held)
+	}
 	if a.err == nil && a.head.Len() > 0 {
 		_, a.err = a.conn.TCPConn.Write(a.head.Bytes())
 	}
@@ -207,6 +235,13 @@ func (a *answer) end() error {
 func Looked(w http.ResponseWriter) {
 	if a, below := w.(*answer); below {
 		a.looked = true
+	}
+}
+
+// Soon tells that the next request of the connection may be answered at once, as after a whole picture.
+func Soon(r *http.Request) {
+	if g, ok := r.Context().Value(connKey{}).(*gathering); ok && r.ProtoMajor == 1 && r.TLS == nil {
+		g.hits.Store(true)
 	}
 }
 

@@ -47,6 +47,9 @@ func (h *hits) ServeAtHand(w http.ResponseWriter, r *http.Request) bool {
 	case "/hit/none":
 		w.WriteHeader(http.StatusPreconditionFailed)
 		return true
+	case "/hit/refused":
+		http.Error(w, "no", http.StatusServiceUnavailable)
+		return true
 	case "/hit/less":
 		w.Header().Set("Content-Length", "9")
 		_, _ = w.Write([]byte("less"))
@@ -158,6 +161,13 @@ func TestEndsOfQuickAnswers(t *testing.T) {
 	}
 	if got := c.ask("GET", get("/hit/again")); !strings.HasSuffix(got, "/hit/again") {
 		t.Errorf("after an empty answer: %s", got)
+	}
+	answer = h.quickly(t, c, "/hit/refused")
+	if body, err := io.ReadAll(answer.Body); string(body) != "no\n" || err != nil || answer.ContentLength != 3 {
+		t.Errorf("a short body of %d bytes: %q, %v", answer.ContentLength, body, err)
+	}
+	if got := c.ask("GET", get("/hit/again")); !strings.HasSuffix(got, "/hit/again") {
+		t.Errorf("after a short answer: %s", got)
 	}
 	_ = h.quickly(t, c, "/hit/less")
 	_ = c.conn.SetReadDeadline(time.Now().Add(10 * time.Second))

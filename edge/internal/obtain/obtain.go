@@ -125,6 +125,15 @@ func (o *Obtainer) AtHand(ctx context.Context, t target.Target) (Thumb, bool) {
 	return found(hit, Hit, nil), ok
 }
 
+// RefuseAtOnce returns the fault of a refusal for a thumbnail that AtHand did not find a moment ago, or nil. It returns nil
+// where a refused client gets another size.
+func (o *Obtainer) RefuseAtOnce(r Request) error {
+	if o.sizes.enabled {
+		return nil
+	}
+	return o.refuseLooked(r)
+}
+
 // Original opens an object of the store of originals, which the edge serves as it is. ctx must
 // outlive the reading. Faults: Absent, OriginalStore, TooLarge.
 func (o *Obtainer) Original(ctx context.Context, at thumbnail.Location) (Thumb, error) {
@@ -154,8 +163,8 @@ func (o *Obtainer) Obtain(ctx context.Context, r Request) (Thumb, error) {
 
 func (o *Obtainer) findOrRender(ctx context.Context, r Request) (Thumb, error) {
 	times, source := Times{}, Hit
-	if r.Looked && o.stored.IsLocal() { // a full lane refuses before the second look
-		if err := o.refuseFull(r); err != nil {
+	if r.Looked { // a full lane refuses before the second look
+		if err := o.refuseLooked(r); err != nil {
 			return Thumb{Times: times}, err
 		}
 	}
@@ -187,6 +196,15 @@ func (o *Obtainer) findOrRender(ctx context.Context, r Request) (Thumb, error) {
 
 func found(hit stored.Hit, from Source, times Times) Thumb {
 	return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: from, Times: times, Unsure: hit.Unsure}
+}
+
+// refuseLooked returns the fault of a refusal for a request that AtHand did not answer, where AtHand looks into the whole
+// store.
+func (o *Obtainer) refuseLooked(r Request) error {
+	if !o.stored.IsLocal() {
+		return nil
+	}
+	return o.refuseFull(r)
 }
 
 // refuseFull returns the fault of a refusal for a request whose lane was full a moment ago, and that would begin a

@@ -12,6 +12,7 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/target"
 	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/settings"
+	"github.com/thumbmill/thumbmill/shared/throttle"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -31,6 +32,15 @@ func (s *shelf) AtHand(_ context.Context, t target.Target) (obtain.Thumb, bool) 
 	return obtain.Thumb{Image: []byte("picture"), Source: obtain.Hit, Meta: meta}, t.Spec.Width == 100
 }
 
+// RefuseAtOnce refuses thumbnails of the width 102.
+func (s *shelf) RefuseAtOnce(r obtain.Request) error {
+	if r.Target.Spec.Width != 102 {
+		return nil
+	}
+	s.other.err = throttle.All().Get(throttle.Lane).Refuse(0, throttle.Full)
+	return s.other.err
+}
+
 // An answer below the server is the server's; a request without one leaves nothing behind.
 func TestAnswersAtHandAreTheUsualOnes(t *testing.T) {
 	s := settings.Default()
@@ -48,6 +58,7 @@ func TestAnswersAtHandAreTheUsualOnes(t *testing.T) {
 		"an unchanged one": {"GET", "/unsafe/100x/a.jpg", "If-None-Match", `"e"`, true},
 		"MediaWiki's":      {"GET", "/wikipedia/en/thumb/a/ab/A.jpg/100px-A.jpg", "X", "y", true},
 		"a miss":           {"GET", "/unsafe/101x/a.jpg", "X", "y", false},
+		"a full lane":      {"GET", "/unsafe/102x/a.jpg", "X", "y", true},
 		"a mistyped URL":   {"GET", "/unsafe/100y", "X", "y", false},
 		"the health check": {"GET", "/healthcheck", "X", "y", false},
 		"an uploaded file": {"GET", "/wikipedia/en/a/ab/A.jpg", "X", "y", false},
@@ -66,7 +77,9 @@ func TestAnswersAtHandAreTheUsualOnes(t *testing.T) {
 		}
 		h.ServeHTTP(usual, r)
 		for _, w := range []*httptest.ResponseRecorder{usual, quick} {
-			w.Header().Del("X-Request-Id") // is another one each time
+			for _, differs := range []string{"X-Request-Id", "Retry-After", "Server-Timing"} {
+				w.Header().Del(differs)
+			}
 		}
 		if usual.Code != quick.Code || usual.Body.String() != quick.Body.String() || !reflect.DeepEqual(usual.Header(), quick.Header()) {
 			t.Errorf("%s: %d %v\nwant %d %v", name, quick.Code, quick.Header(), usual.Code, usual.Header())

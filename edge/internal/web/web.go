@@ -38,6 +38,7 @@ const bodyPatience = 5 * time.Second
 // Obtainer gets thumbnails; package obtain implements it.
 type Obtainer interface {
 	AtHand(ctx context.Context, t target.Target) (obtain.Thumb, bool)
+	RefuseAtOnce(r obtain.Request) error
 	Obtain(ctx context.Context, r obtain.Request) (obtain.Thumb, error)
 	Original(ctx context.Context, at thumbnail.Location) (obtain.Thumb, error)
 }
@@ -138,7 +139,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func newExchange() *exchange { return &exchange{values: make([]string, 0, usualHeaders)} }
 
-// begin makes an exchange that of a new request.
+// begin resets the exchange for a new request.
 func (x *exchange) begin(h *Handler, w http.ResponseWriter, r *http.Request, began time.Time) {
 	*x = exchange{handler: h, w: w, r: r, began: began, client: h.clients.Find(r), grammar: grammar.None, values: x.values[:0]}
 	if x.client.Unbelieved {
@@ -150,7 +151,8 @@ func (x *exchange) begin(h *Handler, w http.ResponseWriter, r *http.Request, beg
 	x.setHeader("X-Request-Id", x.id)
 }
 
-// ServeAtHand implements front.AtHand: it answers a request for a thumbnail that this machine has, as ServeHTTP would.
+// ServeAtHand implements front.AtHand: it answers a request for a thumbnail that this machine has, or that a throttle
+// refuses at once, as ServeHTTP would.
 // With tracing it answers none. The headers of w last until it returns.
 func (h *Handler) ServeAtHand(w http.ResponseWriter, r *http.Request) bool {
 	if h.tracer.On() {
@@ -167,12 +169,12 @@ func (h *Handler) ServeAtHand(w http.ResponseWriter, r *http.Request) bool {
 	if err != nil || t.Redirect != "" {
 		return false
 	}
-	thumb, ok := x.atHand(t)
-	if !ok {
+	if thumb, ok := x.atHand(t); ok {
+		x.writeThumbnail(thumb, t)
+	} else if !x.refuseAtOnce(t) {
 		front.Looked(w)
 		return false
 	}
-	x.writeThumbnail(thumb, t)
 	x.finish()
 	return true
 }
@@ -261,6 +263,24 @@ func (x *exchange) atHand(t target.Target) (obtain.Thumb, bool) {
 	return x.handler.obtainer.AtHand(x.r.Context(), t)
 }
 
+// refuseAtOnce refuses a thumbnail that is not at hand, if a throttle refuses without a wait and no picture replaces the
+// refusal.
+func (x *exchange) refuseAtOnce(t target.Target) bool {
+	if t.Stored != nil || x.asked != nil {
+		return false
+	}
+	err := x.handler.obtainer.RefuseAtOnce(x.request(t))
+	if err == nil {
+		return false
+	}
+	x.refuse(err)
+	return true
+}
+
+func (x *exchange) request(t target.Target) obtain.Request {
+	return obtain.Request{ID: x.id, Trace: x.traceHeader(), Client: x.client.Key, Target: t, Looked: true}
+}
+
 // obtain gets a thumbnail that is not at hand, or an original, and writes it.
 func (x *exchange) obtain(t target.Target) {
 	ctx, cancel := context.WithDeadline(x.r.Context(), x.began.Add(x.handler.settings.Edge.Deadline))
@@ -274,7 +294,7 @@ func (x *exchange) obtain(t target.Target) {
 		thumb, err = x.handler.obtainer.Original(reading, *t.Stored)
 		patience.Stop() // edge.deadline does not bound the client's reading
 	} else {
-		thumb, err = x.handler.obtainer.Obtain(ctx, obtain.Request{ID: x.id, Trace: x.traceHeader(), Client: x.client.Key, Target: t, Looked: true})
+		thumb, err = x.handler.obtainer.Obtain(ctx, x.request(t))
 	}
 	x.tellTiming(thumb.Times)
 	x.traceSteps(thumb.Times)
@@ -286,6 +306,9 @@ func (x *exchange) obtain(t target.Target) {
 		x.serveStandard(t)
 	case err != nil:
 		x.refuse(x.explain(err))
+		if fault.Of(err).Throttle != "" {
+			front.Soon(x.r)
+		}
 	default:
 		x.writeThumbnail(thumb, t)
 	}

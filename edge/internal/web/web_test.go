@@ -49,6 +49,8 @@ func (o *obtainer) AtHand(context.Context, target.Target) (obtain.Thumb, bool) {
 	return obtain.Thumb{}, false
 }
 
+func (o *obtainer) RefuseAtOnce(obtain.Request) error { return nil }
+
 func (o *obtainer) Obtain(_ context.Context, r obtain.Request) (obtain.Thumb, error) {
 	o.asked = r
 	if r.Target.Odd != nil && r.Target.Spec.Width != o.own {
@@ -474,6 +476,8 @@ type half struct {
 	busy    bool
 	renders []string
 }
+
+func (h *half) RefuseAtOnce(obtain.Request) error { return nil }
 
 func (h *half) AtHand(context.Context, target.Target) (obtain.Thumb, bool) {
 	return obtain.Thumb{}, false

@@ -17,12 +17,14 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/thumbmill/thumbmill/deploy/samples"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/processes"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/programs"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
+	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/throttle"
@@ -288,6 +290,31 @@ func TestAStreamThatIsGoneIsMadeAgainWithItsJobs(t *testing.T) {
 	release()
 	(<-first).Wants(t, 200)
 	(<-second).Wants(t, 200)
+}
+
+// A stream that takes no jobs, and that nobody can mend, stands for servers that ended their JetStream.
+func TestRenderersGetJobsWithoutTheQueue(t *testing.T) {
+	t.Parallel()
+	c := Start(t, Options{})
+	landscape(c, "a.jpg")
+	landscape(c, "b.jpg")
+	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
+	c.inQueue(func(ctx context.Context, js jetstream.JetStream) error {
+		other := jetstream.StreamConfig{Name: queue.Stream, Subjects: []string{"render.job.>"}, Storage: jetstream.FileStorage}
+		err := js.DeleteStream(ctx, queue.Stream)
+		if err == nil {
+			_, err = js.CreateStream(ctx, other)
+		}
+		other.Sealed = true
+		if err == nil {
+			_, err = js.UpdateStream(ctx, other)
+		}
+		return err
+	})
+	for _, path := range []string{"/unsafe/100x/b.jpg", "/unsafe/120x/b.jpg", "/unsafe/140x/b.jpg"} {
+		c.Get(t.Context(), c.Edges[0], path, alice).Wants(t, 200)
+	}
+	Eventually(t, "all are stored", func() bool { return c.Hooks.Puts() == 4 })
 }
 
 func TestCoordinatorsThatAreGone(t *testing.T) {

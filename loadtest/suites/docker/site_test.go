@@ -44,14 +44,7 @@ func images(t *testing.T) {
 		t.Fatalf("make the base images: %v\n%s", err, out)
 	}
 	e.run(e.onFile([]string{"build.yaml"}, "--profile", "tool", "build", "--quiet")...)
-	if long() {
-		e.reproduced("coordinator")
-		e.reproduced("edge")
-	}
 }
-
-// long reports whether all faults run, with the second build of images.
-func long() bool { return os.Getenv("THUMBMILL_DOCKER") != "1" }
 
 // newSite starts the site, and fails if it is not healthy in time.
 func newSite(t *testing.T) *site {

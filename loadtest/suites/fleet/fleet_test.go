@@ -35,7 +35,7 @@ func BenchmarkFleet(b *testing.B) {
 	c.EdgeHit = s.hits(20_000)
 	s.endRenderers()
 	c.EdgeHeartbeat, c.CoordinatorReport, c.EdgeSecond = s.beats()
-	c.CoordinatorEdge = idleEdges(b)
+	c.CoordinatorEdge, c.Store = idleEdges(b), storing(b)
 	c.NATSHeartbeat, c.NATSWatch = heartbeats(b, s.queue), looks(b, s.queue)
 	var waiting []line
 	c.NATSWaiting, waiting = pulls(b)
@@ -72,7 +72,7 @@ func (s *site) measure(t testing.TB, n, slots int, d time.Duration) row {
 	defer s.endRenderers()
 	const rest = 3 * time.Second
 	resting := s.used()
-	time.Sleep(rest) // idle renderers pull and beat
+	pass(rest) // idle renderers pull and beat
 	idle := s.used().less(resting).over(rest.Seconds())
 	// A slot renders about one and a half times a second: the mean of the recorded times, slowed down.
 	misses := max(n*slots, int(1.5*d.Seconds()*float64(n*slots)))
@@ -95,6 +95,9 @@ func (s *site) hits(n int) float64 {
 	return float64(s.used().less(before).edge.Microseconds()) / 1000 / float64(n)
 }
 
+// pass lets time pass that is measured.
+func pass(d time.Duration) { time.Sleep(d) }
+
 func printTables(rows []row, c costs.Costs) {
 	fmt.Print("\nA miss, in milliseconds of processor time outside of the worker:\n\n")
 	fmt.Println("| renderers | misses/s | edge | coordinator | NATS | renderers | all | KB through NATS | sockets of NATS | NATS for an idle renderer, ms/s |\n|---|---|---|---|---|---|---|---|---|---|")
@@ -102,6 +105,7 @@ func printTables(rows []row, c costs.Costs) {
 		fmt.Printf("| %d | %.1f | %.2f | %.2f | %.2f | %.2f | %.2f | %.1f | %d | %.2f |\n",
 			r.renderers, r.rate, r.edge, r.coordinator, r.nats, r.renderer, r.edge+r.coordinator+r.nats+r.renderer, r.kilobytes, r.sockets, milliseconds(r.idle.nats)/float64(r.renderers))
 	}
+	fmt.Printf("\nOf a miss at a renderer, %.2f ms are the storing of the thumbnail in a directory.\n", c.Store)
 	fmt.Print("\nFor a core of processor time:\n\n| | a second |\n|---|---|\n")
 	for _, r := range []struct {
 		name string

@@ -28,10 +28,10 @@ func (s *site) beats() (edge, report, second float64) {
 	s.must(err)
 	defer conn.Close()
 	resting := s.used()
-	time.Sleep(seconds * time.Second) // nothing happens
+	pass(seconds * time.Second) // nothing happens
 	idle := s.used().less(resting)
 	s.must(beat(conn, renderers, 1, true)) // the edge and the coordinator learn of the renderers
-	time.Sleep(reportEvery)                // longer than until the edge's next report
+	pass(reportEvery)                      // longer than until the edge's next report
 	before := s.used()
 	s.must(beat(conn, renderers, often*seconds, false))
 	u := s.used().less(before).less(idle)
@@ -115,7 +115,7 @@ func greet(b *testing.B, c *servers.Coordinator, name string) *peer {
 	return p
 }
 
-// beat sends the beat of an edge, which is due every 200 ms, and once a second its status.
+// beat sends an edge's beat, and its status once a second.
 func (p *peer) beat(round int) {
 	p.out.Add(lease.AppendBeat)
 	if round%int(time.Second/lease.Beat) == 0 {

@@ -2,15 +2,12 @@ package kubernetes
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -34,18 +31,17 @@ const (
 
 // cluster is a Kubernetes cluster of two nodes, with the servers around it.
 type cluster struct {
-	t       *testing.T
+	t, all  *testing.T // of a part, and of all parts
 	network *namespace.Network
 	dir     string // state, keys and manifests
 	output  bytes.Buffer
 
 	installed time.Time
-	asked     int // number of thumbnails that visitors asked for
 }
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	c := &cluster{t: t, network: namespace.NewNetwork(t), dir: t.TempDir()}
+	c := &cluster{t: t, all: t, network: namespace.NewNetwork(t), dir: t.TempDir()}
 	c.network.Join("", node+"/24")
 	c.must(exec.Command("ip", "-n", c.network.Name(""), "route", "add", "default", "dev", "switch"))
 	c.network.Join("second", "10.90.0.2/24")
@@ -75,7 +71,7 @@ func (c *cluster) launch(number int, network string) {
 	c.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		<-ended
-		groups := "for group in $(findmnt --noheadings --types cgroup,cgroup2 --output TARGET); do find $group/thumbmill-kubernetes/" + name(number) + " -depth -type d -exec rmdir {} + || exit 1; done"
+		groups := "for place in $(findmnt --noheadings --types cgroup,cgroup2 --output TARGET); do group=$place/thumbmill-kubernetes/" + name(number) + "; [ ! -e $group ] || find $group -depth -type d -exec rmdir {} + || exit 1; done"
 		eventually.Succeeds(c.t, settles, "the cluster's control groups are gone", func() error { return exec.Command("sh", "-c", groups).Run() })
 	})
 	up := eventually.Succeeds(c.t, rises, name(number)+" is ready", func() error {
@@ -135,31 +131,20 @@ func (c *cluster) apply(text string) {
 	c.must(cmd)
 }
 
-// dialer connects in the first node's network.
-type dialer struct{ network *namespace.Network }
-
-// Dial connects to an address.
-func (d dialer) Dial(protocol, address string) (net.Conn, error) {
-	return d.network.Dial(context.Background(), protocol, address)
-}
-
-// serve runs a program in a node's network until stop or the test's end. Its log is beside the first node's.
-func (c *cluster) serve(network, name string, env []string, words ...string) (stop func()) {
+// serve runs a program in a node's network until all parts end. Its log is beside the first node's.
+func (c *cluster) serve(network, name string, words ...string) {
 	c.t.Helper()
 	log, err := os.Create(c.path("state1/log/" + name))
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	cmd := exec.Command("nsenter", append([]string{"--net=" + c.network.Path(network)}, words...)...)
-	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	ended, err := servers.Launch(cmd)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	stop = sync.OnceFunc(func() { _ = cmd.Process.Kill(); <-ended; _ = log.Close() })
-	c.t.Cleanup(stop)
-	return stop
+	c.all.Cleanup(func() { _ = cmd.Process.Kill(); <-ended; _ = log.Close() })
 }
 
 func (c *cluster) run(words ...string) string {

@@ -19,13 +19,22 @@ func TestKubernetes(t *testing.T) {
 	available(t)
 	c := newCluster(t)
 	c.install()
-	c.restricted()
-	c.confined()
-	c.enforced()
-	c.followed()
-	c.followedByKEDA()
-	c.breaks()
-	c.crowded()
+	for _, part := range []struct {
+		name string
+		do   func()
+	}{
+		{"the admission refuses unrestricted pods", c.restricted},
+		{"workers are confined", c.confined},
+		{"an autoscaler follows", c.followed},
+		{"changes", c.breaks},
+		{"policies are enforced", c.enforced},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			c.t = t
+			part.do()
+		})
+		c.t = t
+	}
 }
 
 func available(t *testing.T) {
@@ -35,7 +44,7 @@ func available(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can run a node in namespaces")
 	}
-	for _, program := range []string{home + "/bin/kubelet", home + "/bin/keda-adapter", home + "/bin/kwok", home + "/bin/kube-router", root + "/bin/helm", "/usr/lib/cni/ptp", "containerd", "runc", "iptables", "ipset", "conntrack", "ip", "memcached", "prometheus"} {
+	for _, program := range []string{home + "/bin/kubelet", home + "/bin/kube-router", root + "/bin/helm", "/usr/lib/cni/ptp", "containerd", "runc", "iptables", "ipset", "conntrack", "ip", "memcached"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("%s is not installed: run `make test-kubernetes`", program)
 		}
@@ -148,20 +157,14 @@ func drained(c *cluster) {
 	c.t.Logf("the drain moves %d pods", len(before))
 }
 
-// visitors returns a load on the edges' Service.
-func (c *cluster) visitors() *visitors.Load {
+// breaks causes all faults in turn under a load on the edges' Service.
+func (c *cluster) breaks() {
+	t := c.t
 	service := "http://" + c.run("get", "service", "thumbmill-edge", "--output", "jsonpath={.spec.clusterIP}")
 	transport := &http.Transport{DialContext: c.network.Dial, MaxIdleConnsPerHost: 100, DisableCompression: true}
-	first := c.asked
-	return visitors.New(c.t, visitors.Options{Front: service, PerSecond: 5, Transport: transport, Fresh: func(n int) string {
-		c.asked = first + n // another load asks for other thumbnails
-		return fmt.Sprintf("/unsafe/%dx/p/%d.jpg", 20+c.asked/originals, c.asked%originals)
+	l := visitors.New(t, visitors.Options{Front: service, PerSecond: 5, Transport: transport, Fresh: func(n int) string {
+		return fmt.Sprintf("/unsafe/%dx/p/%d.jpg", 20+n/originals, n%originals)
 	}})
-}
-
-// breaks causes all faults in turn under load.
-func (c *cluster) breaks() {
-	t, l := c.t, c.visitors()
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "change\trequests\tfailed\tslowest\tmet")

@@ -44,6 +44,12 @@ func (c *cluster) register(port int) {
 	c.apply(fmt.Sprintf(registration, port))
 }
 
+// unregister ends that, before the server ends: kubectl complains about parts of the API that do not answer.
+func (c *cluster) unregister() {
+	c.t.Helper()
+	c.run("delete", "apiservice", "v1beta1.external.metrics.k8s.io")
+}
+
 // followed checks that the autoscaler follows the coordinators' number of wanted renderers, and a larger number of the
 // test, up and down without a step back.
 func (c *cluster) followed() {
@@ -63,6 +69,7 @@ func (c *cluster) followed() {
 	}
 	c.helm()
 	c.rolled("deployment/thumbmill-renderer")
+	c.unregister()
 }
 
 // moves waits until the autoscaler wants a number of renderers, and stays there.

@@ -23,6 +23,8 @@ type Costs struct {
 	CoordinatorMiss float64 `json:"coordinator_miss_ms"`
 	NATSMiss        float64 `json:"nats_miss_ms"`
 	RendererMiss    float64 `json:"renderer_miss_ms"`
+	// Store is the part of RendererMiss that stores the thumbnail in a directory, on a disk.
+	Store float64 `json:"store_ms"`
 	// EdgeHit is the cost of a stored thumbnail.
 	EdgeHit float64 `json:"edge_hit_ms"`
 	// EdgeHeartbeat is the cost of a renderer's heartbeat at an edge, NATSHeartbeat of its delivery to one edge, and
@@ -38,17 +40,17 @@ type Costs struct {
 	// adds to a miss: NATS walks through all pulls of a lane that wait.
 	NATSRenderer float64 `json:"nats_renderer_ms"`
 	NATSWaiting  float64 `json:"nats_waiting_ms"`
-	// EdgeSecond is the cost of an idle edge in a second, with one coordinator.
+	// EdgeSecond is the cost of an idle edge in a second, with one coordinator. Each further one costs the edge about as
+	// much as the edge costs it.
 	EdgeSecond float64 `json:"edge_second_ms"`
 }
 
-// Measured returns the costs of make bench-fleet on 2026-11-30 (Xeon; docs/benchmarks.md, Large fleets). EdgeHeartbeat,
-// CoordinatorReport and CoordinatorEdge come from other benchmarks: Heartbeats of edge/internal/fleet, and Leases of the
-// coordinator, which the report of a heartbeat and a second of an edge's beats share.
+// Measured returns the costs of make bench-fleet on 2026-11-30 (Xeon, beside other work; docs/benchmarks.md, Large fleets).
 func Measured() Costs {
 	return Costs{
-		EdgeMiss: 1.11, CoordinatorMiss: .14, NATSMiss: .56, RendererMiss: 1.70, EdgeHit: .08,
-		EdgeHeartbeat: .008, NATSHeartbeat: .0023, CoordinatorReport: .07, NATSWatch: .11, NATSRenderer: 1.35, CoordinatorEdge: .07,
+		EdgeMiss: .97, CoordinatorMiss: .17, NATSMiss: .69, RendererMiss: 1.43, Store: .69, EdgeHit: .057,
+		EdgeHeartbeat: .011, NATSHeartbeat: .002, CoordinatorReport: .024, NATSWatch: .21, CoordinatorEdge: .13, NATSRenderer: .62,
+		NATSWaiting: .00037, EdgeSecond: 3.3,
 	}
 }
 
@@ -117,7 +119,7 @@ func (c Costs) Loads(f Fleet) []plan.Resource {
 	core := func(ms float64) float64 { return ms / 1000 }
 	standing := edges*c.CoordinatorEdge + min(reporters, edges)*renderers/reportEvery*c.CoordinatorReport // of a coordinator without requests
 	all := []plan.Resource{
-		{Name: "a core of each edge", Use: core((misses*c.EdgeMiss+hits*c.EdgeHit)/edges + heard*c.EdgeHeartbeat + coordinators*c.EdgeSecond), Remedy: "add edges"},
+		{Name: "a core of each edge", Use: core((misses*c.EdgeMiss+hits*c.EdgeHit)/edges + heard*c.EdgeHeartbeat + c.EdgeSecond + (coordinators-1)*c.CoordinatorEdge), Remedy: "add edges"},
 		{Name: "a core of the asked coordinator", Use: core(misses*c.CoordinatorMiss + standing), Remedy: "add a site"},
 		{Name: "a core of the NATS server", Use: core(misses*(c.NATSMiss+renderers*c.NATSWaiting) + renderers*c.NATSRenderer + heard*edges*c.NATSHeartbeat + edges*looks*c.NATSWatch), Remedy: "give it more cores, or add a site"},
 		{Name: "the queue's bound of a lane", Use: float64(lanes.Places(renderjob.LaneStandard, f.Slots/f.Sites)) / queue.LaneBound, Remedy: "add a site"},

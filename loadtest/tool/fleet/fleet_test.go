@@ -35,7 +35,7 @@ func TestLoads(t *testing.T) {
 	beside.Coordinators, c.EdgeSecond, c.NATSWaiting = 5, 2, .001
 	for _, r := range c.Loads(beside) {
 		switch {
-		case r.Name == "a core of each edge" && math.Abs(r.Use-(10+20+13.5+10)/1000) > .001,
+		case r.Name == "a core of each edge" && math.Abs(r.Use-(10+20+13.5+2+4)/1000) > .001,
 			r.Name == "a core of each coordinator that stands by" && math.Abs(r.Use-(100+3*1250/2*.1)/1000) > .001,
 			r.Name == "a core of the NATS server" && math.Abs(r.Use-(200+1250+270+40)/1000.) > .001:
 			t.Errorf("with waiting pulls and five coordinators: %+v", r)

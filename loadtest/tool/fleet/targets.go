@@ -45,8 +45,6 @@ type Target struct {
 	Most     bool // the figure must be at most the bound; else at least
 	Figure   float64
 	Measured bool
-
-	benchmark string // that measures the figure
 }
 
 // Met reports whether the figure is known and within its bound.
@@ -59,16 +57,21 @@ func (t Target) Met() bool {
 
 // Targets returns the targets of make bench-fleet with their figures.
 func Targets(b Benchmarks) []Target {
-	all := []Target{
-		{Name: "leases of a coordinator at 1,000 edges", benchmark: "BenchmarkLeases/edges=1000", Unit: "leases/core-s", Bound: 30_000},
-		{Name: "a miss outside of the worker", benchmark: "BenchmarkFleet", Unit: "outside-ms/miss", Bound: 2, Most: true},
-		{Name: "heartbeats of 10,000 slots at an edge", benchmark: "BenchmarkHeartbeats/slots=8", Unit: "%core", Bound: 2, Most: true},
-		{Name: "failover of a killed coordinator with 50,000 leases", benchmark: "BenchmarkFailover/killed", Unit: "s-to-grant", Bound: 1, Most: true},
-		{Name: "failover of a hanging coordinator with 50,000 leases", benchmark: "BenchmarkFailover/hangs", Unit: "s-to-grant", Bound: 1, Most: true},
-		{Name: "edges that leave a busy coordinator", benchmark: "BenchmarkFalseAlarms", Unit: "edges-moved", Bound: 0, Most: true},
+	least := func(name, benchmark, unit string, bound float64) Target {
+		figure, measured := b[benchmark][unit]
+		return Target{Name: name, Unit: unit, Bound: bound, Figure: figure, Measured: measured}
 	}
-	for i, t := range all {
-		all[i].Figure, all[i].Measured = b[t.benchmark][t.Unit]
+	most := func(name, benchmark, unit string, bound float64) Target {
+		t := least(name, benchmark, unit, bound)
+		t.Most = true
+		return t
 	}
-	return all
+	return []Target{
+		least("leases of a coordinator at 1,000 edges", "BenchmarkLeases/edges=1000", "leases/core-s", 30_000),
+		most("a miss outside of the worker", "BenchmarkFleet", "outside-ms/miss", 2),
+		most("heartbeats of 10,000 slots at an edge", "BenchmarkHeartbeats/slots=8", "%core", 2),
+		most("failover of a killed coordinator with 50,000 leases", "BenchmarkFailover/killed", "s-to-grant", 1),
+		most("failover of a hanging coordinator with 50,000 leases", "BenchmarkFailover/hangs", "s-to-grant", 1),
+		most("edges that leave a busy coordinator", "BenchmarkFalseAlarms", "edges-moved", 0),
+	}
 }

@@ -25,8 +25,8 @@ import (
 )
 
 const (
-	// pullWait is long, because idle renderers' pulls cost NATS more than anything else that they do, and each of them
-	// costs more the more of them wait. It is shorter than deadline.Start: jobs begin in time even if NATS lost a pull.
+	// pullWait is long, because idle renderers' pulls cost NATS more than anything else that they do (BenchmarkPulls of
+	// loadtest/suites/fleet). It is shorter than deadline.Start: jobs begin in time even if NATS lost a pull.
 	pullWait       = 10 * time.Second
 	pause          = 200 * time.Millisecond
 	publishTimeout = 3 * time.Second

@@ -9,7 +9,7 @@ import (
 
 // Library says what librsvg can do. The zero value is the librsvg of Debian 12.
 type Library struct {
-	Baselines bool // it knows dominant-baseline and alignment-baseline, as from 2.60 on
+	Baselines bool // it knows dominant-baseline, as from 2.60 on; no version knows alignment-baseline
 }
 
 // raised has the heights of baselines over the alphabetic one, in em. They are means of the usual fonts without serifs
@@ -23,43 +23,43 @@ var inEm = regexp.MustCompile(`^(` + number + `)em$`)
 
 // baseline is the baseline of an element's text.
 type baseline struct {
-	dominant  string  // elements inherit it
-	alignment string  // the element's own
-	height    float64 // of the text that contains the element, as Mend moved it, in em
+	dominant  string // elements inherit it
+	alignment string // the element's alone, unless an element asks to inherit it
+	own       string // one of the two, for the element's characters
 }
 
 // of returns the baseline of an element inside of an element with baseline b.
 func (b baseline) of(t tag) baseline {
-	if own := t.property("dominant-baseline"); own != "" && own != "inherit" {
-		b.dominant = own
+	if given := t.property("dominant-baseline"); given != "" && given != "inherit" {
+		b.dominant = given
 	}
-	if own := t.property("alignment-baseline"); own != "inherit" {
-		b.alignment = own
+	if alignment := t.property("alignment-baseline"); alignment != "inherit" {
+		b.alignment = alignment
 	}
+	b.own = b.dominant
 	switch local(t.name) {
 	case "text":
-		b.height = cmp.Or(raised[b.dominant], raised[b.alignment])
+		if raised[b.dominant] == 0 && raised[b.alignment] != 0 {
+			b.own = b.alignment
+		}
 	case "tspan", "textPath":
-		b.height = b.inside()
+		if b.alignment != "" && b.alignment != "auto" && b.alignment != "baseline" {
+			b.own = b.alignment
+		}
 	}
 	return b
 }
 
-// inside returns the height of the baseline of a part of a text.
-func (b baseline) inside() float64 {
-	if b.alignment == "" || b.alignment == "auto" || b.alignment == "baseline" {
-		return raised[b.dominant]
+// mendDominant gives an element its baseline as its dominant-baseline.
+func (b baseline) mendDominant(t tag, outside baseline) tag {
+	given := t.property("dominant-baseline")
+	if given == "" || given == "inherit" {
+		given = outside.own
 	}
-	return raised[b.alignment]
-}
-
-// asDominant returns a text with its alignment-baseline as its dominant-baseline, because librsvg 2.60 reads the former
-// of parts of a text alone.
-func (b baseline) asDominant(t tag) tag {
-	if local(t.name) != "text" || raised[b.dominant] != 0 || raised[b.alignment] == 0 || strings.Contains(t.value("style"), "dominant-baseline") {
+	if b.own == given || strings.Contains(t.value("style"), "dominant-baseline") {
 		return t
 	}
-	return t.set("dominant-baseline", cmp.Or(edges[b.alignment], b.alignment))
+	return t.set("dominant-baseline", cmp.Or(edges[b.own], b.own, "auto"))
 }
 
 // edges has the values of alignment-baseline that dominant-baseline names otherwise.
@@ -73,27 +73,31 @@ func (m *mender) dropShift(t tag, _ *edit) tag {
 	return t
 }
 
-// mendBaseline lowers or raises a text as its baseline demands, which librsvg does from 2.60 on: a text by dy, a part of
-// a text by baseline-shift. Browsers read either property of both elements.
+// mendBaseline lowers or raises a text as its baseline demands, as far as librsvg does not: a text by dy, a part of a text
+// by baseline-shift. Browsers read either property of both elements.
 func (m *mender) mendBaseline(t tag, _ *edit) tag {
 	outside := m.baseline()
 	own := outside.of(t)
-	height := own.height
 	if m.facts.library.Baselines {
-		return own.asDominant(t)
+		return own.mendDominant(t, outside)
 	}
-	if local(t.name) != "text" {
-		height -= outside.height
-		if height == 0 || t.value("baseline-shift") != "" {
-			return t
-		}
-		return t.and(fmt.Sprintf(` baseline-shift="%.4gem"`, -height))
+	if local(t.name) == "text" {
+		return t.lowered(raised[own.own])
 	}
-	if height == 0 {
+	height := raised[own.own] - raised[outside.own]
+	if height == 0 || t.value("baseline-shift") != "" {
 		return t
 	}
+	return t.and(fmt.Sprintf(` baseline-shift="%.4gem"`, -height))
+}
+
+// lowered returns the tag of a text that is lower by a height in em.
+func (t tag) lowered(height float64) tag {
 	a, ok := t.get("dy")
-	if !ok {
+	switch {
+	case height == 0:
+		return t
+	case !ok:
 		return t.and(fmt.Sprintf(` dy="%gem"`, height))
 	}
 	var given float64

@@ -3,6 +3,7 @@ package svg
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -32,6 +33,62 @@ func (p *planner) unbox() {
 			p.unboxPaint(i, "fill", box)
 			p.unboxPaint(i, "stroke", box)
 		}
+	}
+}
+
+// unboxFilters writes out the lengths of primitives in bounding boxes, which librsvg also applies to the frequency of
+// turbulence, and cuts in feMorphology.
+func (p *planner) unboxFilters() {
+	users := p.usersOf("filter", "filter")
+	for i, e := range p.drawing.elements {
+		if e.kind != "filter" || !e.whole || !p.inBox(i, "primitiveUnits", false) || len(users[i]) != 1 {
+			continue
+		}
+		box, ok := p.bounds(users[i][0])
+		if !ok || slices.ContainsFunc(e.kids, func(k int) bool { return !p.scalable(k) }) {
+			continue
+		}
+		p.set(i, "primitiveUnits", "userSpaceOnUse")
+		for _, k := range e.kids {
+			p.scale(k, box)
+		}
+	}
+}
+
+// scalable reports whether scale knows all lengths of a primitive.
+func (p *planner) scalable(k int) bool {
+	e := p.drawing.elements[k]
+	for _, name := range []string{"radius", "stdDeviation", "dx", "dy", "x", "y", "width", "height"} {
+		if value := strings.Trim(e.tag.value(name), space); value != "" && numbers(value) == nil {
+			return false
+		}
+	}
+	switch e.kind {
+	case "feBlend", "feColorMatrix", "feComponentTransfer", "feComposite", "feDropShadow", "feFlood", "feGaussianBlur", "feMerge", "feMorphology",
+		"feOffset", "feTile", "feTurbulence":
+		return e.whole
+	}
+	return false
+}
+
+// scale plans a primitive with lengths in pixels.
+func (p *planner) scale(k int, box rectangle) {
+	t := p.drawing.elements[k].tag
+	for _, name := range []string{"radius", "stdDeviation"} {
+		if both := numbers(t.value(name)); len(both) == 1 || len(both) == 2 {
+			p.set(k, name, fmt.Sprintf("%g %g", both[0]*box.width, both[len(both)-1]*box.height))
+		}
+	}
+	for name, side := range map[string]float64{"dx": box.width, "dy": box.height, "width": box.width, "height": box.height} {
+		if one := numbers(t.value(name)); len(one) == 1 {
+			p.set(k, name, fmt.Sprintf("%g", one[0]*side))
+		}
+	}
+	if one := numbers(t.value("x")); len(one) == 1 {
+		p.set(k, "x", fmt.Sprintf("%g", box.x+one[0]*box.width))
+	}
+	if one := numbers(t.value("y")); len(one) == 1 {
+		p.set(k, "y", fmt.Sprintf("%g", box.y+one[0]*box.height))
 	}
 }
 

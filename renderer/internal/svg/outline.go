@@ -5,8 +5,12 @@ import (
 	"strings"
 )
 
-// maxOutlined bounds the start tags of an outline in bytes, together.
-const maxOutlined = 16 << 20
+const (
+	// maxOutlined bounds the start tags of an outline in bytes, together.
+	maxOutlined = 8 << 20
+	// maxElements bounds the elements of an outline. An element takes 130 bytes, and 40 for each attribute.
+	maxElements = 200_000
+)
 
 // outline has the start tags of a drawing, in the order of the text.
 type outline struct {
@@ -43,7 +47,7 @@ func (o *outline) see(text string, k kind) {
 }
 
 func (o *outline) begin(t tag, whole bool) {
-	if o.size += len(t.text); o.size > maxOutlined {
+	if o.size += len(t.text); o.full || o.size > maxOutlined || len(o.elements) == maxElements {
 		o.full = true
 		return
 	}

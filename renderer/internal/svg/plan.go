@@ -20,7 +20,7 @@ func (p plan) at(i int) *edit {
 type planner struct {
 	drawing   outline
 	plan      plan
-	styled    bool     // CSS rules may override attributes
+	styled    bool     // CSS rules may replace attributes
 	languages []string // that the reader prefers
 	defined   []string // elements that others name; they go to the beginning of the root element
 	named     map[string]int
@@ -34,7 +34,7 @@ func (p *planner) edits() plan {
 	}
 	p.plan, p.named = plan{}, map[string]int{}
 	for _, find := range []func(){
-		p.cutServers, p.cutCircles, p.hideConditions, p.readLists, p.placeImages, p.makeSymbols, p.clipUses, p.unbox, p.makeMasks,
+		p.cutServers, p.cutCircles, p.hideConditions, p.readLists, p.placeImages, p.makeSymbols, p.clipUses, p.unbox, p.unboxFilters, p.makeMasks,
 	} {
 		find()
 	}

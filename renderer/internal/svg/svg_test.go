@@ -2,6 +2,7 @@ package svg
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,6 +54,7 @@ func elementCases() map[string]mendCase {
 		"a blur of three sides":             {`<filter><feGaussianBlur stdDeviation="1 2 3"/></filter>`, `<filter><feGaussianBlur /></filter>`},
 		"a filter of negative width":        {`<filter width="-1" height="10%"></filter>`, `<filter width="0" height="10%"></filter>`},
 		"a matrix of three numbers":         {`<feColorMatrix values="1 0 0"/>`, `<feColorMatrix values="1 0 0 0 0 0 1 0 0 0 0 0 1 0 0 0 0 0 1 0"/>`},
+		"a matrix of fifteen numbers":       {`<feColorMatrix type="matrix" values="` + strings.Repeat("\n0.3 ", 15) + `"/>`, `<feColorMatrix type="matrix" values="1 0 0 0 0 0 1 0 0 0 0 0 1 0 0 0 0 0 1 0"/>`},
 		"a matrix":                          {`<feColorMatrix type="matrix" values="1 0 0 0 0,0 1 0 0 0 0 0 1 0 0 0 0 0 1e0-.5"/>`, ""},
 		"a saturation":                      {`<feColorMatrix type="saturate" values=".5"/>`, ""},
 		"a side that is not a length":       {`<rect x="inherit" width="16mm" height="5%"/>`, `<rect  width="16mm" height="5%"/>`},
@@ -65,6 +67,8 @@ func elementCases() map[string]mendCase {
 		"an origin in another drawing":      {`<svg width="4" height="2"><svg><g transform="scale(2)" transform-origin="25% 0"/></svg></svg>`, ""},
 		"an origin in three dimensions":     {`<g transform="scale(2)" transform-origin="1 2 3"/>`, ""},
 		"an origin of a pattern":            {`<pattern patternTransform="scale(2)" transform-origin="1 2"/>`, ""},
+		"a radius in a box":                 {`<svg><filter id="f" primitiveUnits="objectBoundingBox"><feMorphology radius=".5" x=".5" height="1"/></filter><rect x="1" width="4" height="2" filter="url(#f)"/></svg>`, `<svg><filter id="f" primitiveUnits="userSpaceOnUse"><feMorphology radius="2 1" x="3" height="2"/></filter><rect x="1" width="4" height="2" filter="url(#f)"/></svg>`},
+		"an image in a box":                 {`<svg><filter id="f" primitiveUnits="objectBoundingBox"><feImage x=".5"/></filter><rect width="4" height="2" filter="url(#f)"/></svg>`, ""},
 		"a gradient without a radius":       {`<radialGradient r="0" fr="-1"/>`, `<radialGradient r=".0001" />`},
 		"a gradient with a radius":          {`<radialGradient r="0.5%" fr="0"/>`, ""},
 		"a light of less than nothing":      {`<feDiffuseLighting diffuseConstant="-1"><feSpotLight specularExponent="-2"/></feDiffuseLighting>`, `<feDiffuseLighting diffuseConstant="0"><feSpotLight specularExponent="1"/></feDiffuseLighting>`},
@@ -215,14 +219,21 @@ func TestSurvey(t *testing.T) {
 	}
 }
 
-func TestNewLibrariesMoveTextsThemselves(t *testing.T) {
-	f, err := Survey(strings.NewReader(`<text dominant-baseline="middle"><tspan alignment-baseline="hanging"/></text>`), Library{Baselines: true}, "")
-	if err != nil || f.Flawed {
-		t.Errorf("%+v, %v", f, err)
-	}
-	var out bytes.Buffer
-	if err := Mend(&out, strings.NewReader(`<text alignment-baseline="before-edge"/>`), f); err != nil || out.String() != `<text dominant-baseline="text-before-edge" alignment-baseline="before-edge"/>` {
-		t.Errorf("%s, %v", out.String(), err)
+func TestNewLibrariesMoveTextsByTheirDominantBaseline(t *testing.T) {
+	for text, want := range map[string]string{
+		`<g alignment-baseline="middle"><text alignment-baseline="inherit">a</text></g>`:                                                     `<g alignment-baseline="middle"><text dominant-baseline="middle" alignment-baseline="inherit">a</text></g>`,
+		`<g dominant-baseline="middle"><text><tspan>a</tspan></text></g>`:                                                                    "",
+		`<text alignment-baseline="before-edge"><tspan>a</tspan></text>`:                                                                     `<text dominant-baseline="text-before-edge" alignment-baseline="before-edge"><tspan dominant-baseline="auto">a</tspan></text>`,
+		`<text dominant-baseline="hanging"><tspan alignment-baseline="middle">a</tspan><tspan alignment-baseline="hanging">a</tspan></text>`: `<text dominant-baseline="hanging"><tspan dominant-baseline="middle" alignment-baseline="middle">a</tspan><tspan alignment-baseline="hanging">a</tspan></text>`,
+	} {
+		f, err := Survey(strings.NewReader(text), Library{Baselines: true}, "")
+		if err != nil || f.Flawed != (want != "") {
+			t.Errorf("%s: %+v, %v", text, f, err)
+		}
+		var out bytes.Buffer
+		if err := Mend(&out, strings.NewReader(text), f); err != nil || out.String() != cmp.Or(want, text) {
+			t.Errorf("%s: %s, %v", text, out.String(), err)
+		}
 	}
 }
 

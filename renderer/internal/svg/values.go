@@ -67,8 +67,11 @@ func form(pattern string) rule { return rule{regexp.MustCompile("^(" + pattern +
 // or returns the rule with a value in the place of invalid values.
 func (r rule) or(instead string) rule { return rule{r.form, instead} }
 
-// matrix is the rule of the values of a matrix of colours.
-var matrix = form(number + `((` + comma + `)?` + number + `){19}`).or("1 0 0 0 0 0 1 0 0 0 0 0 1 0 0 0 0 0 1 0")
+// matrix is the rule of the values of a matrix of colours, beside their number.
+var matrix = form(number + `((` + comma + `)?` + number + `)*`).or("1 0 0 0 0 0 1 0 0 0 0 0 1 0 0 0 0 0 1 0")
+
+// matrixSize is the number of values of a matrix of colours.
+const matrixSize = 20
 
 // mendValues drops invalid values, so that the attribute's default counts, as in browsers (SVG 2, 4.1), or writes
 // out the value that counts in browsers. librsvg draws no element with such a filter, nor an element that has such
@@ -78,7 +81,9 @@ func (m *mender) mendValues(t tag, _ *edit) tag {
 		t = t.ruled(name, r)
 	}
 	if kind := strings.Trim(t.value("type"), space); local(t.name) == "feColorMatrix" && (kind == "" || kind == "matrix") {
-		t = t.ruled("values", matrix)
+		if t = t.ruled("values", matrix); t.value("values") != "" && !strings.Contains(t.value("values"), "&") && len(coordinates.FindAllString(t.value("values"), -1)) != matrixSize {
+			t = t.set("values", matrix.instead)
+		}
 	}
 	return t
 }
