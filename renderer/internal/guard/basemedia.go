@@ -68,7 +68,13 @@ func readHEIF(r *io.SectionReader, t thumbnail.Type) (Header, error) {
 		switch b.kind {
 		case "meta":
 			references(r, b, &h)
-			properties(r, b, func(p box) { property(r, p, &h); h.Deep = h.Deep || isDeep(r, p) })
+			primary := primaryOf(r, b)
+			properties(r, b, func(number int, p box) {
+				if own(primary, number, p.kind) {
+					property(r, p, &h)
+				}
+				h.Deep = h.Deep || isDeep(r, p)
+			})
 			if !h.Deep { // every libheif mirrors 8 bits itself
 				h.Mirror = 0
 			}
@@ -103,7 +109,7 @@ func Unturn(heif []byte) {
 		if meta.kind != "meta" {
 			return true
 		}
-		properties(r, meta, func(p box) {
+		properties(r, meta, func(_ int, p box) {
 			if (p.kind == "irot" || p.kind == "imir") && p.to > p.from && p.to <= r.Size() {
 				copy(heif[p.at:], "irot") // both boxes have one byte
 				heif[p.from] = 0          // without a turn

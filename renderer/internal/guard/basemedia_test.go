@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/thumbmill/thumbmill/renderer/internal/colour"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -127,6 +128,32 @@ func TestVideosWithoutABrand(t *testing.T) {
 			if h, err := inspect([]byte(c.body), promised); (err == nil && h.Type == thumbnail.TypeVideo) != c.ok {
 				t.Errorf("%s: %+v, %v", name, h, err)
 			}
+		}
+	}
+}
+
+// The colours and the turn of another picture, such as a gain map, do not count.
+func TestTheColoursOfThePrimaryPicture(t *testing.T) {
+	colr := func(primaries byte) string {
+		return boxOf("colr", "nclx", "\x00"+string([]byte{primaries}), "\x00\x0d\x00\x00\x80")
+	}
+	file := func(associations string) string {
+		properties := boxOf("ipco", colr(12), boxOf("irot", "\x01"), boxOf("ispe", versioned, "\x00\x00\x00\x20", "\x00\x00\x00\x10"), colr(9))
+		return boxOf("ftyp", "avif", versioned, "mif1") + boxOf("meta", versioned, boxOf("pitm", versioned, "\x00\x02"), boxOf("iprp", properties, associations))
+	}
+	for name, c := range map[string]struct {
+		body        string
+		want        colour.Space
+		orientation int
+	}{
+		"the second picture's": {file(boxOf("ipma", versioned, "\x00\x00\x00\x02", "\x00\x01\x03\x81\x82\x03", "\x00\x02\x02\x03\x84")), colour.OfCodes(9, 13), 1},
+		"in 32 and 15 bits":    {file(boxOf("ipma", "\x01\x00\x00\x01", one, "\x00\x00\x00\x02\x01\x80\x04")), colour.OfCodes(9, 13), 1},
+		"without a table":      {file(""), colour.OfCodes(12, 13), 8},
+		"with a short table":   {file(boxOf("ipma", versioned, one, "\x00\x02\x09\x03\x84")), colour.OfCodes(12, 13), 8},
+	} {
+		h, err := inspect([]byte(c.body), thumbnail.TypeAVIF)
+		if err != nil || h.Colour != c.want || h.Orientation != c.orientation || h.Width != 32 {
+			t.Errorf("%s: %+v, %v", name, h, err)
 		}
 	}
 }

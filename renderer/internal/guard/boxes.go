@@ -44,15 +44,16 @@ func boxes(r *io.SectionReader, from, to int64, each func(box) bool) {
 	}
 }
 
-// properties calls each for the boxes of meta/iprp/ipco.
-func properties(r *io.SectionReader, meta box, each func(box)) {
+// properties calls each for the boxes of meta/iprp/ipco, with their numbers from 1 on.
+func properties(r *io.SectionReader, meta box, each func(number int, p box)) {
 	boxes(r, meta.from+4, meta.to, func(iprp box) bool {
 		if iprp.kind != "iprp" {
 			return true
 		}
 		boxes(r, iprp.from, iprp.to, func(ipco box) bool {
 			if ipco.kind == "ipco" {
-				boxes(r, ipco.from, ipco.to, func(p box) bool { each(p); return true })
+				number := 0
+				boxes(r, ipco.from, ipco.to, func(p box) bool { number++; each(number, p); return true })
 			}
 			return true
 		})

@@ -56,8 +56,10 @@ type Header struct {
 	Colours   int `json:"colours,omitempty"`
 	AlphaBand int `json:"alpha_band,omitempty"`
 	// Expand means that libtiff's own program must expand a TIFF's samples to red, green and blue: the TIFF stores
-	// luma and chroma, but not as a JPEG of today, or does not say what its samples mean.
+	// luma and chroma, but not as a JPEG of today.
 	Expand bool `json:"expand,omitempty"`
+	// Unnamed is 1 more than the photometric interpretation that a TIFF should name and does not; 0 if it names one.
+	Unnamed int `json:"unnamed,omitempty"`
 	// ByTool means that a tool must draw the original, although libvips reads its type.
 	ByTool bool `json:"by_tool,omitempty"`
 	Pages  int  `json:"pages,omitempty"`  // a TIFF's pages; 1 for all other types

@@ -129,7 +129,7 @@ func TestTIFFsForTools(t *testing.T) {
 			body           []byte
 			expand, byTool bool
 		}{
-			"unnamed":       {file(), true, true},
+			"unnamed":       {file(), false, true},
 			"named":         {file(named), false, false},
 			"tiled planes":  {file(named, field(order, tagPlanar, 3, tiffSeparate), field(order, tagTileWidth, 4, 16)), false, true},
 			"luma, by LONG": {file(field(order, tagPhotometric, 4, tiffYCbCr)), true, true},

@@ -73,3 +73,21 @@ func TestJXLInParts(t *testing.T) {
 		}
 	}
 }
+
+// A channel of black means colours of inks; a spot colour does not.
+func TestJXLInks(t *testing.T) {
+	for kind, inks := range map[int]bool{jxlBlack: true, jxlSpot: false} {
+		b := jxlStream().put(0, 2).put(0, 1).put(0, 2).put(1, 1) // 8 bits
+		b.put(1, 2).put(0, 1)                                    // one channel, not the default
+		if kind == jxlBlack {
+			b.put(2, 2).put(kind-2, 4)
+		} else {
+			b.put(2, 2).put(0, 4)
+		}
+		b.put(0, 1).put(0, 2).put(0, 2).put(0, 2) // 8 bits, whole, no name
+		h, err := inspect(append(b.out, make([]byte, 16)...), thumbnail.TypeJXL)
+		if err != nil || h.Inks != inks || !h.ByTool {
+			t.Errorf("channel %d: %+v, %v", kind, h, err)
+		}
+	}
+}

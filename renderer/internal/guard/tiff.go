@@ -94,8 +94,9 @@ func readTIFF(r *io.SectionReader) (Header, error) {
 		if p.width*p.height > h.Width*h.Height {
 			h.Width, h.Height, h.Orientation = p.width, p.height, p.orientation
 			p.bands(&h)
-			h.Expand = p.subsampled() || p.unnamed()
-			h.ByTool = h.Expand || p.rare()
+			h.Expand, h.Unnamed = p.subsampled(), p.unnamed()
+			h.Indexed = p.followedPalette()
+			h.ByTool = h.Expand || h.Unnamed > 0 || p.rare()
 			h.Whole = h.ByTool // the tool holds all pixels
 		}
 		h.Pages++
@@ -167,12 +168,17 @@ func (p *page) note(tag uint16, values []int) {
 
 // These are values of a TIFF's tags (TIFF 6.0).
 const (
-	tiffOldJPEG  = 6
-	tiffJPEG     = 7
-	tiffPalette  = 3
-	tiffYCbCr    = 6
-	tiffSeparate = 2 // planes
-	tiffFloat    = 3
+	tiffWhiteIsZero = 0
+	tiffBlackIsZero = 1
+	tiffRGB         = 2
+	tiffOldJPEG     = 6
+	tiffJPEG        = 7
+	tiffPalette     = 3
+	tiffInks        = 5
+	tiffLab         = 8
+	tiffYCbCr       = 6
+	tiffSeparate    = 2 // planes
+	tiffFloat       = 3
 )
 
 // rare reports whether libvips cannot read the samples. libvips reads samples of 1, 2, 4, 8, 16
@@ -184,8 +190,20 @@ func (p page) rare() bool {
 	if p.numbers[tagFormat] == tiffFloat {
 		usual = bits == 32
 	}
-	palette := p.numbers[tagPhotometric] == tiffPalette && p.samples > 1
-	return !usual || palette || p.numbers[tagPlanar] == tiffSeparate && p.numbers[tagTileWidth] > 0
+	return !usual || p.followedPalette() || p.mistaken() || p.numbers[tagPlanar] == tiffSeparate && p.numbers[tagTileWidth] > 0
+}
+
+// followedPalette reports whether other samples follow the number of a colour.
+func (p page) followedPalette() bool {
+	return p.numbers[tagPhotometric] == tiffPalette && p.samples > 1
+}
+
+// mistaken reports whether libvips takes the alpha of the page for something else: it divides colours by alpha as if both
+// had 8 bits, also floats and deep inks, and it takes the alpha behind CIELAB for a coordinate.
+func (p page) mistaken() bool {
+	photometric := p.numbers[tagPhotometric]
+	deep := p.numbers[tagFormat] == tiffFloat || photometric == tiffInks && p.numbers[tagBits] > 8
+	return deep && slices.Contains(p.extra, extraAssociated) || photometric == tiffLab && len(p.extra) > 0
 }
 
 // subsampled reports whether the page stores luma and chroma, but not as a JPEG of today.
@@ -194,11 +212,20 @@ func (p page) subsampled() bool {
 	return compression == tiffOldJPEG || p.numbers[tagPhotometric] == tiffYCbCr && compression != tiffJPEG
 }
 
-// unnamed reports whether the page does not say what its samples mean. libtiff then takes one sample for grey and three
-// for red, green and blue.
-func (p page) unnamed() bool {
+// unnamed returns 1 more than the likely photometric interpretation of a page that names none, or 0. Faxes have white as
+// 0; other pages are grey, or red, green and blue.
+func (p page) unnamed() int {
 	_, named := p.numbers[tagPhotometric]
-	return !named
+	compression := p.numbers[tagCompression]
+	switch colours := p.samples - len(p.extra); {
+	case named:
+		return 0
+	case colours >= 3:
+		return 1 + tiffRGB
+	case compression >= 2 && compression <= 4:
+		return 1 + tiffWhiteIsZero
+	}
+	return 1 + tiffBlackIsZero
 }
 
 // bands sets the number of colours in h, and the index of the alpha band.

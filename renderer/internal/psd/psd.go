@@ -73,6 +73,9 @@ func Open(in io.ReaderAt, size, maxPixels int64, alpha bool) (*Picture, error) {
 	large := number(4) == 2
 	p.palette = r.section(3 * 256)
 	p.Profile = profile(r.section(maxResources))
+	if p.depth == 32 {
+		p.Profile = nil // its curve is light, and Row encodes light as sRGB
+	}
 	p.matted = r.skip(r.length(sizeOf(large))) > 0
 	p.readPacking(r, large)
 	if r.err != nil || p.mode == indexed && len(p.palette) < 3*256 {

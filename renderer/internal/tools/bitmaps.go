@@ -65,6 +65,12 @@ func drawTIFF(t *task) error {
 	if t.request.Spec.AsStored {
 		turn = ""
 	}
+	if t.request.Header.Unnamed > 0 {
+		from = namedTIFF
+		if err := t.nameSamples(); err != nil {
+			return err
+		}
+	}
 	if t.request.Header.Expand {
 		from, turn = expandedTIFF, t.turnOfExpanded()
 		args := []string{"-c", "none", named, from}
@@ -77,7 +83,11 @@ func drawTIFF(t *task) error {
 	}
 	page := max(0, min(t.request.Spec.Page, t.request.Header.Pages)-1)
 	args := []string{"tiff:" + from + "[" + strconv.Itoa(page) + "]"}
-	return t.convert(append(args, strings.Fields(turn)...)...)
+	args = append(args, strings.Fields(turn)...)
+	if t.request.Header.Indexed { // ImageMagick drops the alpha of palettes otherwise
+		args = append(args, "-type", "TrueColorMatte")
+	}
+	return t.convert(args...)
 }
 
 // turnOfExpanded returns ImageMagick's option that turns a picture of tiff2rgba upright, or back to how it is stored.

@@ -75,6 +75,7 @@ func TestTheSecondOfAVideo(t *testing.T) {
 		"a film after a cover":                                {"out.mkv", cover, 0, 4},
 		"an MPEG transport stream":                            {"out.ts", lavfi("-c:v", "mpeg2video", "-q:v", "2"), 0, 4},
 		"a transport stream with times before each packet":    {"out.m2ts", lavfi("-c:v", "mpeg2video", "-q:v", "2", "-mpegts_m2ts_mode", "1"), 0, 4},
+		"a transport stream with a single key frame":          {"out.ts", lavfi("-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "500"), 0, 4},
 		"the middle in whole seconds, as Wikimedia counts it": {"out.mpg", lavfi("-c:v", "mpeg1video", "-q:v", "2", "-r", "25"), 0, 3},
 		"AVI":                             {"out.avi", lavfi("-c:v", "mpeg4", "-q:v", "2"), 0, 4},
 		"a film of less than two seconds": {"out.mp4", lavfi(append(x264, "-t", "1")...), 0, 0.5},
@@ -85,6 +86,28 @@ func TestTheSecondOfAVideo(t *testing.T) {
 				t.Errorf("drawn at second %.2f, want %.2f", second, c.second)
 			}
 		})
+	}
+}
+
+// A bar moves between the two fields of a frame. The thumbnail has the bar of one moment, without a comb at its edges.
+func TestAnInterlacedVideo(t *testing.T) {
+	moving := "color=white:s=128x96:r=50:d=1,format=yuv420p[b];color=black:s=32x96:r=50:d=1,format=yuv420p[f];" +
+		"[b][f]overlay=x='mod(4*n,96)',tinterlace=interleave_top,fieldorder=tff"
+	body := filmed(t, "out.ts", "-f", "lavfi", "-i", moving, "-c:v", "mpeg2video", "-q:v", "2", "-flags", "+ildct+ilme", "-r", "25")
+	drawn := drawnFrom(t, body, 0)
+	h, err := guard.Drawn(bytes.NewReader(drawn), int64(len(drawn)), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pixels, combs := drawn[h.Offset:], 0
+	for i := h.Width * h.Bands; i < len(pixels)-h.Width*h.Bands; i++ {
+		above, below := int(pixels[i-h.Width*h.Bands]), int(pixels[i+h.Width*h.Bands])
+		if here := int(pixels[i]); here < min(above, below)-60 || here > max(above, below)+60 {
+			combs++
+		}
+	}
+	if combs > len(pixels)/1000 {
+		t.Errorf("%d of %d samples differ from those above and below", combs, len(pixels))
 	}
 }
 

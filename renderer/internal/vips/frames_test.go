@@ -2,6 +2,7 @@ package vips
 
 import (
 	"bytes"
+	"compress/lzw"
 	"image"
 	"image/color"
 	"image/gif"
@@ -189,4 +190,33 @@ func FuzzMarkTransparent(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		markTransparent(append(body, clearFrame...), len(body))
 	})
+}
+
+// A frame of 256 colours gives up a colour that no pixel has.
+func TestUnusedColours(t *testing.T) {
+	frame := func(most int) []byte {
+		var packed bytes.Buffer
+		w := lzw.NewWriter(&packed, lzw.LSB, 8)
+		for c := range most {
+			_, _ = w.Write([]byte{byte(c)}) // to memory
+		}
+		_ = w.Close() // to memory
+		data := []byte{8}
+		for b := packed.Bytes(); len(b) > 0; {
+			n := min(len(b), 255)
+			data, b = append(append(data, byte(n)), b[:n]...), b[n:]
+		}
+		return append(data, 0)
+	}
+	for name, c := range map[string]struct {
+		data []byte
+		want int
+	}{
+		"some colours": {frame(200), 200}, "all colours": {frame(256), -1}, "few bits": {[]byte{7}, 255}, "too many bits": {[]byte{9}, -1},
+		"no data": {[]byte{8}, 0},
+	} {
+		if got := unused(c.data); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
 }
