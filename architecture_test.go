@@ -337,6 +337,7 @@ var embeds = map[string]string{
 	"shared/objectstore/directory: whole":       "an objectstore.Plain, which is all of a file",
 	"shared/objectstore/open: unverified":       "an objectstore.Store that tells no MD5",
 	"shared/objectstore/open: telling":          "an objectstore.Store that tells an MD5, in a test",
+	"edge/internal/coordinators: paused":        "a net.Conn whose process stands still, in a test",
 	"shared/objectstore/httpstore: counting":    "a net.Listener that counts, in a test",
 	"shared/objectstore/swiftstore: idempotent": "an http.RoundTripper; ncw/swift finds the transport's other methods by type assertion",
 	"shared/objectstore/swiftstore: closing":    "an objectstore.Object that ends its request",
