@@ -18,6 +18,7 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
+	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
@@ -99,7 +100,9 @@ func overflows(t *testing.T, edge, renderer *client) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	eventually.Succeeds(t, patience, "the other site takes a job", func() error {
-		ack, err := edge.jetStream().Publish(ctx, renderjob.LaneStandard.SiteSubject("west"), []byte("job"), jetstream.WithMsgID("job"))
+		once, cancel := context.WithTimeout(ctx, deadline.Acknowledge) // a job sent before the sites know each other gets no answer
+		defer cancel()
+		ack, err := edge.jetStream().Publish(once, renderjob.LaneStandard.SiteSubject("west"), []byte("job"), jetstream.WithMsgID("job"))
 		if err == nil && ack.Domain != "west" {
 			err = fmt.Errorf("site %s takes it", ack.Domain)
 		}
