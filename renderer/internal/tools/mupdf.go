@@ -96,11 +96,16 @@ func (t *task) bounded() []string {
 // drawnByMuPDF draws a page with MuPDF, within a time; 0 means only the task's own limit. If that fails, the output
 // stays as it is.
 func (t *task) drawnByMuPDF(size []string, page int, within time.Duration) error {
+	return t.fileByMuPDF(named, size, page, within)
+}
+
+// fileByMuPDF draws a page of a file, as drawnByMuPDF draws the original's.
+func (t *task) fileByMuPDF(file string, size []string, page int, within time.Duration) error {
 	if t.box.paths["mutool"] == "" {
 		return fault.New(fault.Unsupported, "this renderer has no MuPDF")
 	}
 	const drawn = "page.ppm"
-	args := slices.Concat([]string{"draw", "-q"}, size, []string{"-F", "ppm", "-o", drawn, named, strconv.Itoa(page)})
+	args := slices.Concat([]string{"draw", "-q"}, size, []string{"-F", "ppm", "-o", drawn, file, strconv.Itoa(page)})
 	if err := t.runProgram(call{program: "mutool", args: args, within: within}); err != nil {
 		return err
 	}

@@ -54,6 +54,22 @@ func pageOf(entries, content string, objects ...string) string {
 	return body + "trailer<</Root 1 0 R>>\n"
 }
 
+func TestNoMorePagesAreCountedThanBytes(t *testing.T) {
+	for body, want := range map[string]string{
+		"/Kids[3 0 R]/Count 9999999999>> /Type/Page>>":                         "/Kids[3 0 R]/Count          1>> /Type/Page>>",
+		"/Count 99999999999999999999999>> /Type /Page /Type/Page/ /Type/Pages": "/Count                       2>> /Type /Page /Type/Page/ /Type/Pages",
+		"/Count\n5000":               "/Count    1",
+		"/Count 10 /Type/Page>>":     "/Count 10 /Type/Page>>",
+		"/Count -999999999999":       "/Count -999999999999",
+		"/Counts 999999 /Count (12)": "/Counts 999999 /Count (12)",
+	} {
+		got := []byte(body)
+		if lowered := lowerCounts(got); string(got) != want || lowered != (body != want) {
+			t.Errorf("%q: %q, %v; want %q", body, got, lowered, want)
+		}
+	}
+}
+
 // MuPDF decides about links, and draws pages that poppler draws wrongly.
 func TestPagesOfBothEngines(t *testing.T) {
 	if _, err := exec.LookPath("mutool"); err != nil {

@@ -46,7 +46,7 @@ type pdfPage struct {
 // that take poppler a third of the task's time. If MuPDF fails too, the page is drawn at fewer dots.
 func drawPDF(t *task) error {
 	p, err := t.pdfPage()
-	if fault.Is(err, fault.Undecodable) && t.drawnByMuPDF(t.bounded(), max(1, t.request.Spec.Page), 0) == nil {
+	if fault.Is(err, fault.Undecodable) && t.fileByMuPDF(t.countable(), t.bounded(), max(1, t.request.Spec.Page), 0) == nil {
 		return nil
 	}
 	if err != nil {

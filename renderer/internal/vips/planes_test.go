@@ -170,8 +170,8 @@ func TestSeveralAreDecodedOnce(t *testing.T) {
 		if d.planes != first {
 			t.Errorf("%+v was decoded anew", s)
 		}
-		if mean, err := apart(m, o.byLibvips(t, s)); err != nil || mean > 2 {
-			t.Errorf("%+v: %.1f apart, %v", s, mean, err)
+		if mean, err := apart(m, o.byLibvips(t, s)); err != nil || mean > 2.25 { // at a width of 60: 1.99 from libvips 8.14, 2.04 from 8.16
+			t.Errorf("%+v: %.2f apart, %v", s, mean, err)
 		}
 	}
 	if len(d.halves) != 3 {
