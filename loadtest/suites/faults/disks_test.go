@@ -72,6 +72,9 @@ func (s *site) crowd(folder string) (free func()) {
 // slowDisk is the file with the nanoseconds that each write to a file takes longer.
 const slowDisk = "SLOW_DISK"
 
+// slowed is the end of the name of a file that a slow write leaves beside it.
+const slowed = ".slowed"
+
 // buildSlow builds NATS' server with files whose writes can be slow.
 func (s *site) buildSlow() {
 	s.t.Helper()
@@ -79,14 +82,19 @@ func (s *site) buildSlow() {
 	for _, begin := range []string{"func (f *File) Write(b []byte) (n int, err error) {\n", "func (f *File) WriteAt(b []byte, off int64) (n int, err error) {\n"} {
 		changes[begin] = begin + "\tslowDown(f)\n"
 	}
-	flags := s.patched("os/file.go", changes, slowDisk, `
+	flags := s.patched("os/file.go", changes, slowDisk, fmt.Sprintf(`
 func slowDown(f *File) {
-	if f != nil && told != nil && !f.stdoutOrErr {
-		wait := syscall.NsecToTimespec(*told)
-		_ = syscall.Nanosleep(&wait, nil)
+	if f == nil || told == nil || *told == 0 || f.stdoutOrErr {
+		return
+	}
+	name, _ := syscall.Getenv(%q)
+	wait := syscall.NsecToTimespec(*told)
+	_ = syscall.Nanosleep(&wait, nil)
+	if fd, err := syscall.Open(name+%q, syscall.O_CREAT|syscall.O_WRONLY|syscall.O_CLOEXEC, 0o600); err == nil {
+		_ = syscall.Close(fd)
 	}
 }
-`)
+`, slowDisk, slowed))
 	into := s.path("slow")
 	build(s.t, s.root, into, []string{programs.NATSServer}, flags...)
 	s.tell(slowDisk, 0)
@@ -99,6 +107,9 @@ func slowQueue(meanwhile func(*site)) func(*site) {
 		defer s.tell(slowDisk, 0)
 		visitors.Lasts(5 * time.Second)
 		meanwhile(s)
+		if err := os.Remove(s.path(slowDisk) + slowed); err != nil {
+			s.t.Errorf("no write of JetStream was slow: %v", err)
+		}
 	}
 }
 
