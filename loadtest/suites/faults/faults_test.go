@@ -277,7 +277,7 @@ func plan() []sitePlan {
 			clock("renderer-1", -5*time.Minute), clock("coordinator-1", 5*time.Minute), clock("coordinator-1", -5*time.Minute),
 		}},
 		{variant{name: "slow disks", slow: true}, []fault{
-			{name: "JetStream's disks take 0.3 s for each write while edges restart in turn", do: slowQueue(restart(edgesOf()))},
+			{name: "JetStream's disks take 0.3 s for each write while NATS servers restart in turn", do: slowQueue(restart(natsOf()))},
 			{name: "JetStream's disks take 0.3 s for each write while the NATS server that leads restarts", do: slowQueue(restartLeader)},
 			{name: "a NATS server is killed in the middle of its writes", do: killNATSAtWrites, traces: true},
 		}},
