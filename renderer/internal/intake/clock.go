@@ -9,7 +9,7 @@ import (
 )
 
 // clock knows the NATS server's time. The server stamps jobs, so the age of a job is right even if this host's clock
-// is wrong, or steps: what has passed since the server told its time is on the monotonic clock.
+// is wrong, or steps: the monotonic clock counts the time since the server told its own.
 type clock struct{ told atomic.Pointer[reading] }
 
 // reading is the server's time at a moment of this host.
