@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -73,6 +72,9 @@ func (s *site) crowd(folder string) (free func()) {
 // slowDisk is the file with the nanoseconds that each write to a file takes longer.
 const slowDisk = "SLOW_DISK"
 
+// slowed is the end of the name of a file that a slow write leaves beside it.
+const slowed = ".slowed"
+
 // buildSlow builds NATS' server with files whose writes can be slow.
 func (s *site) buildSlow() {
 	s.t.Helper()
@@ -80,14 +82,19 @@ func (s *site) buildSlow() {
 	for _, begin := range []string{"func (f *File) Write(b []byte) (n int, err error) {\n", "func (f *File) WriteAt(b []byte, off int64) (n int, err error) {\n"} {
 		changes[begin] = begin + "\tslowDown(f)\n"
 	}
-	flags := s.patched("os/file.go", changes, slowDisk, `
+	flags := s.patched("os/file.go", changes, slowDisk, fmt.Sprintf(`
 func slowDown(f *File) {
-	if f != nil && told != nil && !f.stdoutOrErr {
-		wait := syscall.NsecToTimespec(*told)
-		_ = syscall.Nanosleep(&wait, nil)
+	if f == nil || told == nil || *told == 0 || f.stdoutOrErr {
+		return
+	}
+	name, _ := syscall.Getenv(%q)
+	wait := syscall.NsecToTimespec(*told)
+	_ = syscall.Nanosleep(&wait, nil)
+	if fd, err := syscall.Open(name+%q, syscall.O_CREAT|syscall.O_WRONLY|syscall.O_CLOEXEC, 0o600); err == nil {
+		_ = syscall.Close(fd)
 	}
 }
-`)
+`, slowDisk, slowed))
 	into := s.path("slow")
 	build(s.t, s.root, into, []string{programs.NATSServer}, flags...)
 	s.tell(slowDisk, 0)
@@ -100,26 +107,57 @@ func slowQueue(meanwhile func(*site)) func(*site) {
 		defer s.tell(slowDisk, 0)
 		visitors.Lasts(5 * time.Second)
 		meanwhile(s)
+		if err := os.Remove(s.path(slowDisk) + slowed); err != nil {
+			s.t.Errorf("no write of JetStream was slow: %v", err)
+		}
 	}
 }
 
 func restartLeader(s *site) { s.parts[s.leader()].restart() }
 
-// killAt kills a process when it calls one of the system calls for the nth time, before the call does anything. It returns
-// when the process has ended.
-func (s *site) killAt(name, calls string, nth int) {
+// write is a step of a write of a file: a thread's nth call of one of some system calls.
+type write struct {
+	calls string
+	nth   int
+}
+
+// kills returns a command of strace that kills the traced process when it takes the step, before the call does anything.
+func (w write) kills(more ...string) []string {
+	return append([]string{
+		"strace", "-f", "-q", "-o", os.DevNull, "-e", "trace=" + w.calls, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", w.calls, w.nth),
+	}, more...)
+}
+
+// killAt kills a running process at a step. It returns when the process has ended.
+func (s *site) killAt(name string, w write) {
 	s.t.Helper()
 	p := s.parts[name]
-	inject := fmt.Sprintf("inject=%s:signal=KILL:when=%d", calls, nth)
-	tracer := exec.Command("strace", "-f", "-q", "-o", os.DevNull, "-e", "trace="+calls, "-e", inject, "-p", fmt.Sprint(p.cmd.Process.Pid))
+	command := w.kills("-p", fmt.Sprint(p.cmd.Process.Pid))
+	tracer := exec.Command(command[0], command[1:]...)
 	if err := tracer.Start(); err != nil {
 		s.t.Fatal(err)
 	}
 	defer func() { _ = tracer.Process.Kill(); _ = tracer.Wait() }()
+	s.dies(p, w)
+}
+
+// startUntil starts a process, and kills it at a step. It returns when the process has ended.
+func (s *site) startUntil(p *process, w write) {
+	s.t.Helper()
+	command := p.command
+	p.command = w.kills(append([]string{"-D"}, command...)...) // -D: the program is the child, and strace follows it
+	p.launch()
+	p.command = command
+	s.dies(p, w)
+}
+
+// dies waits until a process dies at a step.
+func (s *site) dies(p *process, w write) {
+	s.t.Helper()
 	select {
 	case <-p.ended:
 	case <-time.After(time.Minute):
-		s.t.Errorf("%s does not call %s %d times in a minute", name, calls, nth)
+		s.t.Errorf("no thread of %s calls %s %d times in a minute", p.name, w.calls, w.nth)
 		p.kill()
 	}
 }
@@ -128,7 +166,7 @@ func (s *site) killAt(name, calls string, nth int) {
 // folder are on the disk.
 func killRendererAtWrites(s *site) {
 	for _, calls := range []string{"fdatasync", "renameat,renameat2", "fsync"} {
-		s.killAt("renderer-1", calls, 3)
+		s.killAt("renderer-1", write{calls, 3})
 		s.parts["renderer-1"].start()
 		s.load.AwaitAnswers(between, time.Now())
 	}
@@ -150,22 +188,13 @@ func killRendererAtWrites(s *site) {
 	}
 }
 
-// killNATSAtWrites kills a NATS server several times while it writes its state, of the jobs' stream among others, when it
-// starts.
+// killNATSAtWrites kills a NATS server between the steps of the writes of its state, which it makes when it starts: before
+// a file's name and folder are on the disk, and before a block of its log is.
 func killNATSAtWrites(s *site) {
-	for _, nth := range []int{1, 2, 4, 8} {
-		p := s.parts["nats-1"]
+	p := s.parts["nats-1"]
+	for _, w := range []write{{"renameat,renameat2", 1}, {"fsync", 1}, {"pwrite64", 1}, {"renameat,renameat2", 2}, {"fsync", 2}} {
 		p.stop()
-		calls := "fsync,fdatasync,renameat,renameat2,ftruncate,pwrite64"
-		command := p.command
-		p.command = append(strings.Fields(fmt.Sprintf("strace -f -q -o %s -e trace=%s -e inject=%s:signal=KILL:when=%d", os.DevNull, calls, calls, nth)), command...)
-		p.launch()
-		p.command = command
-		select {
-		case <-p.ended:
-		case <-time.After(20 * time.Second): // this start made fewer calls
-			p.kill()
-		}
+		s.startUntil(p, w)
 		p.start()
 		s.load.AwaitAnswers(between, time.Now())
 	}

@@ -36,6 +36,7 @@ type fault struct {
 	limits int
 	short  bool // part of the short form
 	fills  bool // needs a file system to fill
+	traces bool // needs strace
 }
 
 // anyMany is for edges without a coordinator: they only limit all clients together.
@@ -276,12 +277,12 @@ func plan() []sitePlan {
 			clock("renderer-1", -5*time.Minute), clock("coordinator-1", 5*time.Minute), clock("coordinator-1", -5*time.Minute),
 		}},
 		{variant{name: "slow disks", slow: true}, []fault{
-			{name: "JetStream's disks take 0.3 s for each write while edges restart in turn", do: slowQueue(restart(edgesOf()))},
+			{name: "JetStream's disks take 0.3 s for each write while NATS servers restart in turn", do: slowQueue(restart(natsOf()))},
 			{name: "JetStream's disks take 0.3 s for each write while the NATS server that leads restarts", do: slowQueue(restartLeader)},
-			{name: "a NATS server is killed in the middle of its writes", do: killNATSAtWrites},
+			{name: "a NATS server is killed in the middle of its writes", do: killNATSAtWrites, traces: true},
 		}},
 		{variant{name: "folder", folder: true}, []fault{
-			{name: "a renderer is killed in the middle of the writes of a thumbnail", do: killRendererAtWrites},
+			{name: "a renderer is killed in the middle of the writes of a thumbnail", do: killRendererAtWrites, traces: true},
 		}},
 		{variant{name: "rolling upgrade", earlier: earlier}, []fault{{name: "every role is rolled from " + earlier + " to this version", do: upgrade, limits: 2}}},
 	}
@@ -360,6 +361,9 @@ func (j *judgement) run(t *testing.T, site string, f fault, s *site, l *visitors
 	s.use(t)
 	if f.fills && !s.small {
 		t.Skip("there is no small file system to fill")
+	}
+	if _, err := exec.LookPath("strace"); f.traces && err != nil {
+		t.Skip("strace is not installed: run `make deps`")
 	}
 	l.Begin()
 	s.greedy.begin()

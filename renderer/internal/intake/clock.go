@@ -8,21 +8,27 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// clock knows the difference between the NATS server's time and this host's time. The server
-// stamps jobs, so the age of a job is right even if this host's clock is wrong.
-type clock struct{ offset atomic.Int64 }
+// clock knows the NATS server's time. The server stamps jobs, so the age of a job is right even if this host's clock
+// is wrong, or steps: the monotonic clock counts the time since the server told its own.
+type clock struct{ told atomic.Pointer[reading] }
+
+// reading is the server's time at a moment of this host.
+type reading struct{ server, here time.Time }
 
 // set takes the server's time from the answer to a request that was sent at began.
 func (c *clock) set(info *jetstream.ConsumerInfo, began time.Time) {
 	if info.TimeStamp.IsZero() {
 		return
 	}
-	middle := began.Add(time.Since(began) / 2)
-	c.offset.Store(int64(info.TimeStamp.Sub(middle)))
+	c.told.Store(&reading{server: info.TimeStamp, here: began.Add(time.Since(began) / 2)})
 }
 
 func (c *clock) age(stamp time.Time) time.Duration {
-	return max(0, time.Since(stamp)+time.Duration(c.offset.Load()))
+	r := c.told.Load()
+	if r == nil {
+		return max(0, time.Since(stamp))
+	}
+	return max(0, r.server.Sub(stamp)+time.Since(r.here))
 }
 
 // calibrate asks the server for its time once, and sets the clock.
