@@ -221,3 +221,10 @@ void tm_planes_join(const TmPlanes *p, unsigned char *out) {
 				out[x] = byte(p->plane[0].samples[at + x]);
 	}
 }
+
+void tm_planes_interleave(const TmPlanes *p, unsigned char *out) {
+	for (int y = 0; y < p->plane[0].height; y++)
+		for (int x = 0; x < p->plane[0].width; x++)
+			for (int i = 0; i < p->count; i++)
+				*out++ = p->plane[i].bytes[(size_t) y * p->plane[i].stride + x];
+}

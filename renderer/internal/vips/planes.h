@@ -54,5 +54,7 @@ void tm_planes_range(TmPlanes *p, int limited);
 int tm_plane_neutral(const TmPlane *p);
 /* Writes rows of 1 or 3 bytes a pixel; all planes are of the same size, and not rounded. */
 void tm_planes_join(const TmPlanes *p, unsigned char *out);
+/* Writes rows whose pixels are a byte of each plane; all planes are of the same size, and rounded. */
+void tm_planes_interleave(const TmPlanes *p, unsigned char *out);
 
 #endif

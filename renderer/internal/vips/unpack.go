@@ -25,35 +25,50 @@ const mostUnpacked = 16_000_000
 // bytesOfColours is the number of bytes of a pixel of three colours.
 const bytesOfColours = 3
 
-// reducePNG draws a reduction of a PNG of three colours of 8 bits, unpacked at once. It returns false for other files and
-// for files with any error; libvips draws them then.
-func (r *render) reducePNG(stored, scaled geometry.Size, orientation int) (done bool, err error) {
-	h := r.header
-	plain := h.Type == thumbnail.TypePNG && !h.Whole && !h.Deep && !h.Alpha && !h.Indexed && orientation <= 1
-	smaller := scaled.Width <= stored.Width && scaled.Height <= stored.Height && scaled != stored
-	if !plain || !smaller || stored.Width*stored.Height > mostUnpacked {
+// reduce draws a reduction of an original that is decoded at once. It returns false for other originals, and for originals
+// with any error; libvips draws them then.
+func (r *render) reduce(stored, scaled geometry.Size, orientation int) (done bool, err error) {
+	if scaled.Width > stored.Width || scaled.Height > stored.Height || scaled == stored || orientation > 1 {
 		return false, nil
 	}
+	var reduced picture
+	switch {
+	case r.unpacks(stored):
+		reduced, err = r.reducePNG(stored, scaled)
+	case r.hasPlainPlanes():
+		reduced, err = r.reduceAVIF(stored, scaled)
+	}
+	if reduced.ptr == nil || err != nil {
+		return false, err
+	}
+	profile := r.current.blob(iccName)
+	r.keep(reduced)
+	r.scaled = scaled != r.source
+	C.tm_set_profile(reduced.ptr, unsafe.Pointer(unsafe.SliceData(profile)), C.size_t(len(profile)))
+	return true, r.settleColours()
+}
+
+// unpacks reports whether the original can be a PNG of three colours of 8 bits, of at most mostUnpacked pixels.
+func (r *render) unpacks(stored geometry.Size) bool {
+	h := r.header
+	return h.Type == thumbnail.TypePNG && !h.Whole && !h.Deep && !h.Alpha && !h.Indexed && stored.Width*stored.Height <= mostUnpacked
+}
+
+// reducePNG returns a reduction of a PNG of three colours of 8 bits. It returns no picture for other files and for files with
+// any error.
+func (r *render) reducePNG(stored, scaled geometry.Size) (picture, error) {
 	file, err := mapWhole(r.fd, unix.PROT_READ)
 	if err != nil {
-		return false, nil //nolint:nilerr // libvips reports the error
+		return picture{}, nil //nolint:nilerr // libvips reports the error
 	}
 	data := packedRows(file, stored)
 	_ = unix.Munmap(file) // before the rows take as much memory
 	rows := unpackRows(data, stored)
 	if rows == nil {
-		return false, nil
+		return picture{}, nil
 	}
 	defer rows.free()
-	profile := r.current.blob(iccName)
-	reduced, err := reduceRows(rows, stored, scaled)
-	if err != nil {
-		return false, err
-	}
-	r.keep(reduced)
-	r.scaled = scaled != r.source
-	C.tm_set_profile(reduced.ptr, unsafe.Pointer(unsafe.SliceData(profile)), C.size_t(len(profile)))
-	return true, r.settleColours()
+	return reduceRows(rows, stored, scaled)
 }
 
 // reduceRows scales restored rows, each behind one byte.

@@ -278,7 +278,7 @@ func (r *render) load() error {
 	if done, err := r.loadPlanes(stored, scaled, orientation); done || err != nil {
 		return err
 	}
-	if done, err := r.reducePNG(stored, scaled, orientation); err != nil {
+	if done, err := r.reduce(stored, scaled, orientation); err != nil {
 		return err
 	} else if done {
 		return r.arrange(plan, orientation)

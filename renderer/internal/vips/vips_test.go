@@ -43,7 +43,7 @@ type original struct {
 	header guard.Header
 }
 
-func read(t *testing.T, body []byte, err error) original {
+func read(t testing.TB, body []byte, err error) original {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "original")
 	if err == nil {
