@@ -11,8 +11,13 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// asked bounds the renderers that are offered a job in one attempt.
-const asked = 3
+const (
+	// asked bounds the renderers that are offered a job in one attempt.
+	asked = 3
+	// again is the delivery that a handed job counts as. The queue, or a renderer whose answer was lost, may have the job
+	// too: from the second delivery on, a renderer looks into the store before it renders.
+	again = 2
+)
 
 // hand gives the job to a renderer with a free slot, and reports whether one took it. It replaces the queue while that
 // takes no jobs: while its servers elect a leader, and after their disks were full. A job that no renderer has room
@@ -22,7 +27,7 @@ func (h *Handle) hand() (taken bool) {
 	job := h.job
 	job.DeadlineMS = time.Until(h.deadline).Milliseconds()
 	for _, renderer := range d.fleet.Free(asked) {
-		request, err := renderjob.HandOver{Job: job, Deliveries: 1}.Message(renderer)
+		request, err := renderjob.HandOver{Job: job, Deliveries: again}.Message(renderer)
 		if err != nil {
 			return false
 		}
