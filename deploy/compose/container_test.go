@@ -227,7 +227,7 @@ func (c *container) arrived() error {
 	case over && (check != nil || !c.cmd.ProcessState.Success()):
 		c.h.t.Fatalf("%s ended: %s\n%s", c.service.Name, c.cmd.ProcessState, c.said())
 	case check != nil:
-		if out, err := c.exec(check.Test[1:]...); err != nil {
+		if out, err := c.exec(command(check.Test)...); err != nil {
 			return fmt.Errorf("%w: %s", err, out)
 		}
 	case !over:
@@ -361,4 +361,12 @@ func (c *container) volume(root string, volume types.ServiceVolumeConfig) string
 		c.h.t.Fatal(err)
 	}
 	return folder
+}
+
+// command returns the command of a health check: ["CMD", program, …] or ["CMD-SHELL", script].
+func command(test []string) []string {
+	if test[0] == "CMD-SHELL" {
+		return []string{"sh", "-c", test[1]}
+	}
+	return test[1:]
 }
