@@ -166,7 +166,7 @@ bench-gallery: deps ## compare a gallery page of sixty new files with MediaWiki'
 # SCENARIO is a name such as mix, progressive, sizes, png-png or jpg-avif, and requests more than in a run of all, which
 # takes 20 minutes. Names only: png-avif, webp-avif, avif-webp, png-jpg, webp-jpg.
 bench-peers: deps ## compare thumbnails, processor time and memory with the installed ones of imgproxy, imagor and Thumbor; print all bounds
-	SCENARIO=$(SCENARIO) go test -timeout 60m -run '^$$' -bench 'BenchmarkPeers/^$(SCENARIO)' -benchtime 1x ./loadtest/suites/peers
+	SCENARIO='$(SCENARIO)' go test -timeout 60m -run '^$$' -bench 'BenchmarkPeers/^$(SCENARIO)' -benchtime 1x ./loadtest/suites/peers
 
 # THUMBMILL names a program to measure instead of this tree's, OLDER names a program to compare it
 # with, MISSES is the number of misses in a round.
