@@ -64,8 +64,9 @@ func (f *Fleet) abroadPlaces(lane renderjob.Lane) (places int) {
 }
 
 // Choose returns the site whose queue gets the next job of a lane: "" for this site's while one of its renderers has a
-// free slot, else the first other site with one, else "" while a renderer here lives. Heartbeats are a second old, so an edge sends a site at most as
-// many jobs in a second as the site had free slots.
+// free slot, else the first other site with one, else "" while a renderer here lives, else the first other site with
+// renderers. Heartbeats are a second old, so an edge sends a site at most as many jobs in a second as the site had free
+// slots.
 func (f *Fleet) Choose(lane renderjob.Lane) (site string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -152,8 +152,7 @@ func (x *exchange) begin(h *Handler, w http.ResponseWriter, r *http.Request, beg
 }
 
 // ServeAtHand implements front.AtHand: it answers a request for a thumbnail that this machine has, or that a throttle
-// refuses at once, as ServeHTTP would.
-// With tracing it answers none. The headers of w last until it returns.
+// refuses at once, as ServeHTTP would. With tracing it answers none. The headers of w last until it returns.
 func (h *Handler) ServeAtHand(w http.ResponseWriter, r *http.Request) bool {
 	if h.tracer.On() {
 		return false

@@ -31,9 +31,8 @@ func pulls(b *testing.B) (each float64, all []line) {
 	return max(0, last.job-first.job) / float64(last.waiting-first.waiting), all
 }
 
-// pulled returns NATS' processor time for a job, in milliseconds. Jobs come one after another; a waiting renderer takes and
-// acknowledges each before it pulls again.
-func pulled(b *testing.B, waiting, jobs int) float64 {
+// startQueue starts a NATS server with the queue, and connects to it.
+func startQueue(b *testing.B) (*servers.NATS, *nats.Conn, jetstream.JetStream) {
 	b.Helper()
 	server := servers.StartNATS(b)
 	conn := connect(b, server)
@@ -44,6 +43,14 @@ func pulled(b *testing.B, waiting, jobs int) float64 {
 	if err != nil {
 		b.Fatal(err)
 	}
+	return server, conn, js
+}
+
+// pulled returns NATS' processor time for a job, in milliseconds. Jobs come one after another; a waiting renderer takes and
+// acknowledges each before it pulls again.
+func pulled(b *testing.B, waiting, jobs int) float64 {
+	b.Helper()
+	server, conn, js := startQueue(b)
 	acknowledged := make(chan struct{}, 1)
 	for range waiting {
 		inbox := conn.NewInbox()
@@ -105,15 +112,7 @@ func printWaiting(all []line) {
 func idling(b *testing.B, n int, wait time.Duration) float64 {
 	b.Helper()
 	const seconds = 10
-	server := servers.StartNATS(b)
-	conn := connect(b, server)
-	js, err := jetstream.New(conn)
-	if err == nil {
-		err = queue.Open(b.Context(), js, settings.NATS{Replicas: 1})
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
+	server, conn, _ := startQueue(b)
 	pull := fmt.Appendf(nil, `{"batch":1,"expires":%d}`, wait.Nanoseconds())
 	for i := range n {
 		inbox := conn.NewInbox()

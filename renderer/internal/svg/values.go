@@ -53,7 +53,7 @@ var transfers = map[string]rule{
 }
 
 const (
-	// Values that are no numbers are left to librsvg.
+	// Both match text that is not a number, so that librsvg decides about it.
 	notNegative = `[^-].*`
 	positive    = `\+?[0.]*[1-9].*|[^-+.0-9].*`
 
