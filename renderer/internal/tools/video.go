@@ -41,8 +41,9 @@ func drawVideo(t *task) error {
 }
 
 // nearest draws the frame at the requested second. If no frame can be decoded there, the film cannot be sought, or is
-// shorter than it declares. Then nearest decodes from an earlier second on, and at last tries three other frames: at the requested second within the true length (by default the
-// true middle), the last keyframe before that, and the first frame.
+// shorter than it declares. Then nearest decodes from an earlier second on, and at last tries three other frames: at
+// the requested second within the true length (by default the true middle), the last keyframe before that, and the
+// first frame.
 func (t *task) nearest(p probe, s stream, film span) error {
 	second := film.at(t.request.Spec.Page)
 	if t.request.Spec.FirstFrame {
