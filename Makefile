@@ -42,7 +42,7 @@ SEQUENTIAL := deploy/conversion deploy/fromenv deploy/fromthumbor edge/internal/
 SANITIZED := renderer/internal/jpeg renderer/internal/lettering renderer/internal/librsvg renderer/internal/vips
 
 # Packages that also have tests with `//go:build !race`. They run twice.
-TWICE := coordinator/internal/pools coordinator/internal/classic renderer/internal/pipeline
+TWICE := coordinator coordinator/internal/pools coordinator/internal/classic renderer/internal/pipeline
 
 MODULE := github.com/thumbmill/thumbmill
 
