@@ -6,6 +6,6 @@
 //
 // Parent and child speak over a SEQPACKET socket pair, the child's descriptor 3. The parent sends a Task with
 // descriptors of the original, of a memory file for the thumbnail, and of overlays. The child answers with a Report.
-// The parent kills a child that exceeds its time, because a decoder does not listen, and a spare takes its place at
+// The parent kills a child that exceeds its time, because a decoder does not listen, and another takes its place at
 // once. When a child dies during a task, the cause is unknown: the caller tries again in a fresh child.
 package worker
