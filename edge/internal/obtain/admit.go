@@ -47,14 +47,13 @@ func (on *admitting) admit(ctx context.Context, l *leader, original objectstore.
 	return on.next.proceed(ctx, l, w, g)
 }
 
-// refuseFull returns the fault of a refusal for a request whose lane was full a moment ago. It refuses no work that a
-// bucket may move to another lane: only the store knows.
-func (on *admitting) refuseFull(r Request) error {
+// refuseFull is Obtainer.refuseFull. It refuses no work that a bucket may move to another lane: only the store knows.
+func (on *admitting) refuseFull(r Request, asks bool) error {
 	w := on.estimator.estimate(r, r.Client, objectstore.Info{})
 	if w.bucket = on.buckets.width(w); w.bucketHelps() {
 		return nil
 	}
-	return on.places.RefuseFull(w.need())
+	return on.places.RefuseFull(w.need(), asks)
 }
 
 // untilAbandoned returns a context that ends when the last client has left the flight. stop ends the
