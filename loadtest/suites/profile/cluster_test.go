@@ -24,7 +24,7 @@ import (
 const (
 	connections = 8
 	originals   = 40 // many, so that few misses of the same original wait together
-	large       = 16 // of 24 megapixels
+	large       = 3  // of 24 megapixels
 	widest      = 400
 	narrowest   = 50
 )
@@ -79,7 +79,7 @@ func start(b *testing.B, name, program string, settings ...string) *cluster {
 	return c
 }
 
-// drawOriginals stores one photograph of usual proportions under many names, and a large one.
+// drawOriginals stores one photograph of usual proportions under many names, and a large one under a few.
 func drawOriginals(b *testing.B, dir string) {
 	b.Helper()
 	body, err := samples.JPEG(samples.Landscape(1600, 1200))

@@ -64,30 +64,28 @@ func named(function, name string) bool {
 	return is && strings.HasPrefix(function, begin) || function == name || strings.HasPrefix(function, name+".")
 }
 
-// flood keeps a site full, and sends requests that it refuses.
+// flood keeps a client's line full, and sends requests that the site therefore refuses.
 type flood struct {
-	cluster         *cluster
-	holder, refused func(i int) string // the client of a request that takes a place, and of one that finds none
-	holders         int                // connections that take places
-	n               atomic.Int64       // refusals
+	cluster *cluster
+	n       atomic.Int64 // refusals
 }
+
+const holders = 3 // connections that fill the line
 
 const askers = 4 // connections whose requests are refused
 
 // run sends requests until ctx ends.
 func (f *flood) run(ctx context.Context, b *testing.B) {
 	var all sync.WaitGroup
-	for i := range f.holders {
+	for i := range holders {
 		all.Go(func() {
-			f.keepAsking(ctx, b, func(n int) (path, client string) {
-				return fmt.Sprintf("/unsafe/%dx/large-%d.jpg", 4000+n%2000, i%large), f.holder(i)
-			})
+			f.keepAsking(ctx, b, func(n int) string { return fmt.Sprintf("/unsafe/%dx/large-%d.jpg", 4000+n%2000, i) })
 		})
 	}
 	for range askers {
 		all.Go(func() {
-			f.keepAsking(ctx, b, func(n int) (path, client string) {
-				return fmt.Sprintf("/unsafe/300x/filters:quality(85):max_bytes(%d)/%d.jpg", 1_000_000+n, n%originals), f.refused(n)
+			f.keepAsking(ctx, b, func(n int) string {
+				return fmt.Sprintf("/unsafe/300x/filters:quality(85):max_bytes(%d)/%d.jpg", 1_000_000+n, n%originals)
 			})
 		})
 	}
@@ -95,7 +93,7 @@ func (f *flood) run(ctx context.Context, b *testing.B) {
 }
 
 // keepAsking sends the requests of one connection, which takes less of the machine than http.Client's.
-func (f *flood) keepAsking(ctx context.Context, b *testing.B, next func(n int) (path, client string)) {
+func (f *flood) keepAsking(ctx context.Context, b *testing.B, next func(n int) (path string)) {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(f.cluster.base, "http://"))
 	if err != nil {
 		b.Error(err)
@@ -105,8 +103,8 @@ func (f *flood) keepAsking(ctx context.Context, b *testing.B, next func(n int) (
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
 	in := bufio.NewReader(conn)
 	for ctx.Err() == nil {
-		path, client := next(int(f.cluster.asked.Add(1))) // a new URL each time, as attackers ask: the edge remembers URLs
-		_, _ = io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: "+client+"\r\n\r\n")
+		path := next(int(f.cluster.asked.Add(1))) // a new URL each time, as attackers ask: the edge remembers URLs
+		_, _ = io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n")
 		answer, err := http.ReadResponse(in, nil)
 		if err == nil {
 			_, err = io.Copy(io.Discard, answer.Body)
@@ -124,36 +122,24 @@ func (f *flood) keepAsking(ctx context.Context, b *testing.B, next func(n int) (
 
 // budget is the processor time of refusals.
 type budget struct {
-	steps         map[string]float64 // µs
-	sampled       float64            // µs by the profile
-	spent         float64            // µs by the kernel's account
-	n, eachSecond int64
+	steps   map[string]float64 // µs
+	sampled float64            // µs by the profile
+	spent   float64            // µs by the kernel's account
+	n       int64
 }
 
-// BenchmarkRefusal prints the processor time of a refusal at once, step by step: while a client's line is full, and while
-// a lane is. Each flight that holds a place takes nearly a second of the only slot, so that nearly all of the time goes to
-// refusals.
+// BenchmarkRefusal prints the processor time of a refusal at once, step by step, while a client's line is full. Each flight
+// that holds a place takes nearly a second of the only slot, so that nearly all of the time goes to refusals.
 func BenchmarkRefusal(b *testing.B) {
-	c := start(b, "this", program(b), "THUMBMILL_EDGE_TRUSTED_PROXIES=127.0.0.1", "THUMBMILL_EDGE_ALLOW_UNSAFE=true", "THUMBMILL_THROTTLE_EXEMPT=127.0.0.0/8", "THUMBMILL_RENDERER_SLOTS=1", "THUMBMILL_THROTTLE_PER_IP_WORKERS=1",
-		"THUMBMILL_THROTTLE_PER_IP_MAX_QUEUE=2")
-	one := func(int) string { return "10.0.0.1" }
-	many := func(network int) func(int) string {
-		return func(i int) string { return fmt.Sprintf("10.%d.%d.%d", network, i/200%200, 1+i%200) }
-	}
-	line := (&flood{cluster: c, holder: one, refused: one, holders: 3}).budget(b)
-	lane := (&flood{cluster: c, holder: many(1), refused: many(2), holders: large}).budget(b)
-	fmt.Printf("\n| step of a refusal | µs while the client's line is full | µs while the lane is |\n|---|---|---|\n")
-	row := func(name string, of func(budget) float64) {
-		fmt.Printf("| %s | %.1f | %.1f |\n", name, of(line), of(lane))
-	}
+	c := start(b, "this", program(b), "THUMBMILL_EDGE_TRUSTED_PROXIES=127.0.0.1", "THUMBMILL_EDGE_ALLOW_UNSAFE=true", "THUMBMILL_THROTTLE_EXEMPT=127.0.0.0/8", "THUMBMILL_RENDERER_SLOTS=1",
+		"THUMBMILL_THROTTLE_PER_IP_WORKERS=1", "THUMBMILL_THROTTLE_PER_IP_MAX_QUEUE=2")
+	all := (&flood{cluster: c}).budget(b)
+	fmt.Printf("\n%d refusals, %d a second:\n\n| step of a refusal | µs |\n|---|---|\n", all.n, all.n/profileSeconds)
 	for _, step := range refusalSteps {
-		row(step.name, func(s budget) float64 { return s.steps[step.name] })
+		fmt.Printf("| %s | %.1f |\n", step.name, all.steps[step.name])
 	}
-	row(elsewhere, func(s budget) float64 { return s.steps[elsewhere] })
-	row("together", func(s budget) float64 { return s.sampled })
-	row("by the kernel's account", func(s budget) float64 { return s.spent })
-	row("refusals a second", func(s budget) float64 { return float64(s.eachSecond) })
-	b.ReportMetric(line.spent, "µs/refusal")
+	fmt.Printf("| %s | %.1f |\n| together | %.1f |\n| by the kernel's account | %.1f |\n", elsewhere, all.steps[elsewhere], all.sampled, all.spent)
+	b.ReportMetric(all.spent, "µs/refusal")
 	b.ReportMetric(0, "ns/op")
 }
 
@@ -175,7 +161,7 @@ func (f *flood) budget(b *testing.B) (all budget) {
 	after, _ := processes.Time(f.cluster.pid)
 	file := filepath.Join(b.TempDir(), "processor")
 	must(b, os.WriteFile(file, profile, 0o600))
-	all = budget{steps: map[string]float64{}, n: n, eachSecond: n / profileSeconds, spent: 1e6 * (after - before).Seconds() / float64(max(n, 1))}
+	all = budget{steps: map[string]float64{}, n: n, spent: 1e6 * (after - before).Seconds() / float64(max(n, 1))}
 	for _, t := range traces(b, "cpu", file) {
 		each := 1e6 * t.value / float64(max(n, 1))
 		all.steps[t.refusalStep()] += each
