@@ -46,6 +46,12 @@ root, and changes the object in place. */ -}}
 {{- end -}}
 {{- end -}}
 
+{{- /* The renderers' number, which only the autoscaler sets: an upgrade keeps the present one. */ -}}
+{{- define "thumbmill.scaled" -}}
+{{- $present := lookup "apps/v1" "Deployment" .root.Release.Namespace .object.metadata.name -}}
+{{- if $present }}{{ $_ := set .object.spec "replicas" (int $present.spec.replicas) }}{{ else }}{{ $_ := unset .object.spec "replicas" }}{{ end -}}
+{{- end -}}
+
 {{- define "thumbmill.scaler" -}}
 {{- $by := .root.Values.autoscaling -}}
 {{- if eq .object.kind "ScaledObject" -}}
