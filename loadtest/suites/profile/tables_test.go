@@ -21,9 +21,9 @@ const (
 	shownCalls    = 20
 )
 
-// printProfiles drives misses during a profile of processor time, and prints the profile and the
-// allocations.
-func (c *cluster) printProfiles(b *testing.B, n int) {
+// printProfiles drives misses during a profile of processor time, prints the profile and the allocations, and returns both
+// by the steps of a miss.
+func (c *cluster) printProfiles(b *testing.B, n int) stepCosts {
 	b.Helper()
 	dir := b.TempDir()
 	before, after, processor := filepath.Join(dir, "before"), filepath.Join(dir, "after"), filepath.Join(dir, "processor")
@@ -35,18 +35,20 @@ func (c *cluster) printProfiles(b *testing.B, n int) {
 		ended <- cmp.Or(err, os.WriteFile(processor, profile, 0o600))
 	}()
 	until, done := time.Now().Add((profileSeconds-1)*time.Second), 0
-	for ; time.Now().Before(until) && done < n; done += connections {
-		c.drive(b, connections)
+	for ; time.Now().Before(until) && done < n; done += c.connections {
+		c.drive(b, c.connections)
 	}
 	heapAfter := c.heap(b)
 	c.save(b, after, "/debug/pprof/heap?gc=1")
 	must(b, <-ended)
 	fmt.Printf("\nProcessor time by package (profile of %d misses; sysmon is not in it):\n\n| package | ms a miss | share |\n|---|---|---|\n", done)
-	printGroups(traces(b, "cpu", processor), done)
+	times, space := traces(b, "cpu", processor), traces(b, "alloc_space", "-base", before, after)
+	printGroups(times, done)
 	allocated := float64(heapAfter.bytes-heapBefore.bytes) / 1024 / float64(done)
 	fmt.Printf("\nAllocations: %.0f KB in %.0f objects a miss; %d collections in %d misses. By package:\n\n| site | KB a miss |\n|---|---|\n",
 		allocated, float64(heapAfter.objects-heapBefore.objects)/float64(done), heapAfter.collections-heapBefore.collections, done)
-	printSites(traces(b, "alloc_space", "-base", before, after), done)
+	printSites(space, done)
+	return stepCosts{misses: done, seconds: bySteps(times), bytes: bySteps(space), objects: bySteps(traces(b, "alloc_objects", "-base", before, after))}
 }
 
 const profileSeconds = 12
@@ -86,10 +88,11 @@ type trace struct {
 	stack []string
 }
 
-// traces returns the stacks of a profile, from pprof's output.
+// traces returns the stacks of a profile with seconds, bytes or objects, from pprof's output.
 func traces(b *testing.B, index string, args ...string) []trace {
 	b.Helper()
-	all := append([]string{"tool", "pprof", "-traces", "-unit=" + map[bool]string{true: "seconds", false: "bytes"}[index == "cpu"], "-sample_index=" + index}, args...)
+	unit := map[string]string{"cpu": "seconds", "alloc_space": "bytes"}[index] // "" for a number of objects
+	all := append([]string{"tool", "pprof", "-traces", "-unit=" + unit, "-sample_index=" + index}, args...)
 	out, err := exec.Command("go", all...).Output()
 	must(b, err)
 	return readTraces(string(out))
