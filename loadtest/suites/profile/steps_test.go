@@ -2,15 +2,10 @@ package profile
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 )
 
 // step is a step of a miss, with the functions that do its work: prefixes of their names, without the project's own
@@ -165,20 +160,7 @@ const tracedMost = 10
 // the call copied. It returns none without strace.
 func (c *cluster) callStacks(b *testing.B, n int) (calls, copied []trace) {
 	b.Helper()
-	path, err := exec.LookPath("strace")
-	if err != nil {
-		return nil, nil
-	}
-	file := filepath.Join(b.TempDir(), "calls")
-	cmd := exec.Command(path, "-f", "-k", "-s", "0", "-e", "signal=none", "-e", "trace=!"+waits, "-o", file, "-p", strconv.Itoa(c.pid))
-	must(b, cmd.Start())
-	time.Sleep(2 * time.Second) // until strace follows all threads
-	c.drive(b, n)
-	_ = cmd.Process.Signal(syscall.SIGINT)
-	_ = cmd.Wait() // the signal ends strace
-	text, err := os.ReadFile(file)
-	must(b, err)
-	return readCalls(string(text))
+	return readCalls(c.underStrace(b, n, "-k", "-s", "0", "-e", "signal=none", "-e", "trace=!"+waits))
 }
 
 // readCalls parses strace's lines: "123 read(5, ""..., 4096) = 12", and then " > program(function+0x1) [0x2]" for each

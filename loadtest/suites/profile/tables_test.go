@@ -194,25 +194,35 @@ func largest(all map[string]float64, most int) []string {
 	return names[:min(len(names), most)]
 }
 
-// printSystemCalls counts the front's system calls with strace, if that is installed.
-func (c *cluster) printSystemCalls(b *testing.B, n int) {
+// underStrace drives n misses while strace follows the front, and returns strace's output; "" where strace is not installed.
+func (c *cluster) underStrace(b *testing.B, n int, flags ...string) string {
 	b.Helper()
 	path, err := exec.LookPath("strace")
 	if err != nil {
-		fmt.Println("\nSystem calls are not counted: strace is not installed.")
-		return
+		return ""
 	}
-	counts := filepath.Join(b.TempDir(), "counts")
-	cmd := exec.Command(path, "-f", "-c", "-S", "calls", "-U", "calls,errors,name", "-o", counts, "-p", strconv.Itoa(c.pid))
+	output := filepath.Join(b.TempDir(), "strace")
+	cmd := exec.Command(path, append(flags, "-f", "-o", output, "-p", strconv.Itoa(c.pid))...)
 	must(b, cmd.Start())
 	time.Sleep(2 * time.Second) // until strace follows all threads
 	c.drive(b, n)
 	_ = cmd.Process.Signal(syscall.SIGINT)
 	_ = cmd.Wait() // the signal ends strace
-	text, err := os.ReadFile(counts)
+	text, err := os.ReadFile(output)
 	must(b, err)
+	return string(text)
+}
+
+// printSystemCalls counts the front's system calls with strace, if that is installed.
+func (c *cluster) printSystemCalls(b *testing.B, n int) {
+	b.Helper()
+	text := c.underStrace(b, n, "-c", "-S", "calls", "-U", "calls,errors,name")
+	if text == "" {
+		fmt.Println("\nSystem calls are not counted: strace is not installed.")
+		return
+	}
 	fmt.Printf("\nSystem calls a miss (strace, which slows all down, so that futex and nanosleep are more than without):\n\n| call | a miss | failed |\n|---|---|---|\n")
-	lines := strings.Split(string(text), "\n")
+	lines := strings.Split(text, "\n")
 	for _, line := range lines[min(2, len(lines)):min(2+shownCalls, len(lines))] {
 		fields := strings.Fields(line)
 		if len(fields) < 2 || strings.HasPrefix(line, "-") {
