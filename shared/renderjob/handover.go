@@ -12,7 +12,7 @@ import (
 
 // HandOverSubject is the subject on which a renderer receives jobs that it did not pull: another renderer pulled
 // them, and their originals are on this one's disk, or their edge did not need the queue, or the queue did not take them.
-// The renderer answers HandOver requests with Taken or Busy, and those of AtOnce with a Result.
+// The renderer answers a HandOver with Taken or Busy, and one of AtOnce with a Result.
 func HandOverSubject(renderer string) string { return "render.handover." + renderer }
 
 // A renderer's answers to a HandOver.
