@@ -169,8 +169,8 @@ bench-peers: deps ## compare thumbnails, processor time and memory with the inst
 	SCENARIO='$(SCENARIO)' go test -timeout 60m -run '^$$' -bench 'BenchmarkPeers/^$(SCENARIO)' -benchtime 1x ./loadtest/suites/peers
 
 # THUMBMILL names a program to measure instead of this tree's, OLDER names a program to compare it
-# with, MISSES is the number of misses in a round.
-profile: deps ## measure a miss outside of the workers: processor time by package, allocations, system calls
+# with, MISSES is the number of misses in a round, CONNECTIONS the number of requests under way.
+profile: deps ## measure a miss outside of the workers, and a refusal: processor time by package and by step, allocations, system calls
 	go test -timeout 20m -run '^$$' -bench 'Profile|Refusal' -benchtime 1x ./loadtest/suites/profile
 
 validate-capacity: deps ## compare the simulator with the cluster: 15 minutes or more, on a machine with no other load

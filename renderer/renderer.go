@@ -177,9 +177,17 @@ func (r *Renderer) heartbeat(m *memory, d *drains) renderjob.Heartbeat {
 		Version: renderjob.Version, Renderer: r.name, Site: r.config.Settings.NATS.Site, Guests: r.intake.Guests(), EngineVersion: r.engines.Version(), Build: version.Text(),
 		Versions: r.engines.Versions(), TypeVersions: r.engines.Versions().Engines(),
 		Slots: m.slots(), Whole: r.slots, Busy: r.pipeline.Busy(), Utilisation: r.pipeline.Utilisation(), Beside: r.pipeline.Beside(),
-		Batch: r.config.Settings.Renderer.Batch, InHand: r.intake.InHand(), Draining: r.intake.Draining() || d.draining(), Directed: d.draining(),
+		Batch: r.config.Settings.Renderer.Batch, InHand: r.intake.InHand(), Free: r.free(d), Draining: r.intake.Draining() || d.draining(), Directed: d.draining(),
 		Kills: r.workers.kills(), Engines: r.engines.Types(), Layers: r.workers.layers(),
 	}
+}
+
+// free returns the number of jobs that edges may hand over now: none before the renderer pulls.
+func (r *Renderer) free(d *drains) int {
+	if d.draining() || r.pulling.ready() != nil {
+		return 0
+	}
+	return r.intake.Free()
 }
 
 // Start begins to pull jobs and to send heartbeats. After an error all parts are stopped.

@@ -11,8 +11,8 @@ import (
 )
 
 // HandOverSubject is the subject on which a renderer receives jobs that it did not pull: another renderer pulled
-// them, and their originals are on this one's disk, or the queue did not take them from their edge. The renderer
-// answers HandOver requests with Taken or Busy.
+// them, and their originals are on this one's disk, or their edge did not need the queue, or the queue did not take them.
+// The renderer answers a HandOver with Taken or Busy, and one of AtOnce with a Result.
 func HandOverSubject(renderer string) string { return "render.handover." + renderer }
 
 // A renderer's answers to a HandOver.
@@ -32,12 +32,16 @@ type HandOver struct {
 	Age        time.Duration // since its publication, by the server's clock
 	// Receipt is the subject on which the job's message is acknowledged; "" for a job that was never in the queue.
 	Receipt string
+	// AtOnce says that the edge waits for StateStarted before it does anything else with the job: the renderer begins the
+	// job without asking, if a slot is free and no lane may have a waiting job, and sends StateBusy otherwise.
+	AtOnce bool
 }
 
 const (
 	receiptHeader    = "Thumbmill-Receipt"
 	deliveriesHeader = "Thumbmill-Deliveries"
 	ageHeader        = "Thumbmill-Age"
+	atOnceHeader     = "Thumbmill-At-Once" // present: HandOver.AtOnce
 	// receipts is the prefix of all receipts of the job stream.
 	receipts = "$JS.ACK.RENDER."
 )
@@ -52,6 +56,9 @@ func (h HandOver) Message(renderer string) (*nats.Msg, error) {
 	m.Header.Set(receiptHeader, h.Receipt)
 	m.Header.Set(deliveriesHeader, strconv.Itoa(h.Deliveries))
 	m.Header.Set(ageHeader, h.Age.String())
+	if h.AtOnce {
+		m.Header.Set(atOnceHeader, "1")
+	}
 	return m, nil
 }
 
@@ -62,7 +69,7 @@ func ReadHandOver(m *nats.Msg) (h HandOver, err error) {
 		return h, err
 	}
 	var wrong [2]error
-	h.Receipt = m.Header.Get(receiptHeader)
+	h.Receipt, h.AtOnce = m.Header.Get(receiptHeader), m.Header.Get(atOnceHeader) != ""
 	h.Deliveries, wrong[0] = strconv.Atoi(m.Header.Get(deliveriesHeader))
 	h.Age, wrong[1] = time.ParseDuration(m.Header.Get(ageHeader))
 	switch {

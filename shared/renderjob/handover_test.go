@@ -9,13 +9,13 @@ import (
 
 func TestHandOverRoundTrip(t *testing.T) {
 	for _, receipt := range []string{"$JS.ACK.RENDER.renderers-standard.1.2.3.4.0", ""} {
-		h := HandOver{Job: Job{ID: "j", Lane: LaneStandard, Trace: "00-a-b-01"}, Deliveries: 1, Age: 1500 * time.Millisecond, Receipt: receipt}
+		h := HandOver{Job: Job{ID: "j", Lane: LaneStandard, Trace: "00-a-b-01"}, Deliveries: 1, Age: 1500 * time.Millisecond, Receipt: receipt, AtOnce: receipt == ""}
 		m, err := h.Message("r")
 		if err != nil || m.Subject != "render.handover.r" {
 			t.Fatal(m, err)
 		}
 		got, err := ReadHandOver(m)
-		if err != nil || got.Job.ID != "j" || got.Job.Trace != h.Job.Trace || got.Deliveries != 1 || got.Age != h.Age || got.Receipt != h.Receipt {
+		if err != nil || got.Job.ID != "j" || got.Job.Trace != h.Job.Trace || got.Deliveries != 1 || got.Age != h.Age || got.Receipt != h.Receipt || got.AtOnce != h.AtOnce {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}

@@ -1,8 +1,8 @@
 // Package renderjob is the messages between edges and renderers: the job, the result and the heartbeat,
 // their subjects, and the stream of jobs.
 //
-// An edge publishes a Job to render.job.<lane> in the JetStream stream RENDER. A renderer with room
-// pulls it and sends Results over core NATS to the edge's own subject, render.result.<edge>. Renderers
+// An edge hands a Job to a renderer with a free slot (HandOver), or publishes it to render.job.<lane> in the JetStream
+// stream RENDER. A renderer with room pulls it. The renderer sends Results over core NATS to the edge's own subject, render.result.<edge>. Renderers
 // report their state on render.heartbeat.<renderer>.
 //
 // Messages are JSON. The JSON of a result is the message's header, and its image the body, without
@@ -184,7 +184,7 @@ const traceHeader = "traceparent"
 type State string
 
 // The states. Started comes once for each delivery, as a request that the edge answers with Proceed or
-// Gone. Then come Rendered and Stored, or Failed. For an image above MaxInline, Stored comes without
+// Gone; for a job of HandOver.AtOnce no answer comes. Then come Rendered and Stored, or Failed. For an image above MaxInline, Stored comes without
 // Rendered.
 const (
 	StateStarted State = "started"
@@ -198,6 +198,9 @@ const (
 	StateStored   State = "stored"   // the thumbnail is in the store, or Fault has the reason
 	StateFailed   State = "failed"   // Fault has the reason
 	StateReleased State = "released" // a sibling that this delivery gives up untried: it is rendered alone
+	// StateBusy, since 0.10, says that the renderer does not begin a job that its edge handed over (HandOver.AtOnce): the
+	// edge publishes it.
+	StateBusy State = "busy"
 )
 
 // The words of the edge's Answer to Started. If the edge does not answer, the renderer does the work
@@ -218,6 +221,8 @@ type Result struct {
 	// Batch, in Started, is the number of jobs of the original that the renderer takes at once, this
 	// one included; 0 from renderers that take no siblings.
 	Batch int `json:"batch,omitempty"`
+	// Lane, in Started, is the lane of the job, since 0.10: a renderer may have moved the job.
+	Lane Lane `json:"lane,omitempty"`
 	// Site is the renderer's site, since 0.10; "" where there is one site. The edge refuses Started from a site that the
 	// job has left.
 	Site          string `json:"site,omitempty"`
@@ -241,6 +246,8 @@ type Result struct {
 	// Freed, in Rendered, says that the job takes no room for renders any more: it only stores. Edges of earlier
 	// versions keep the lane's place until Stored.
 	Freed bool `json:"freed,omitempty"`
+	// Free is the number of jobs that the renderer would take at once now, as in a heartbeat.
+	Free int `json:"free,omitempty"`
 	// OwnWidth, with the fault OddSize, is the original's own width in pixels as MediaWiki has it; 0 if
 	// MediaWiki has none.
 	OwnWidth int          `json:"own_width,omitempty"`
@@ -249,7 +256,7 @@ type Result struct {
 
 // Last reports whether this is the last result of a job's delivery.
 func (r Result) Last() bool {
-	return r.State == StateStored || r.State == StateFailed || r.State == StateReleased
+	return r.State == StateStored || r.State == StateFailed || r.State == StateReleased || r.State == StateBusy
 }
 
 // Heartbeat reports the state of a renderer.
@@ -273,6 +280,8 @@ type Heartbeat struct {
 	Busy         int                       `json:"busy"`     // slots that render now
 	InHand       int                       `json:"in_hand"`  // jobs pulled and not acknowledged
 	Draining     bool                      `json:"draining"` // takes no new jobs; planning counts 0 slots
+	// Free is the number of jobs that the renderer would take by HandOver.AtOnce now, since 0.10.
+	Free int `json:"free,omitempty"`
 	// Batch is the number of jobs of one original that the renderer takes at once; 0 or 1: one.
 	Batch int `json:"batch,omitempty"`
 	// Directed says that the renderer drains because of a directive, and takes jobs again after it. Its JSON

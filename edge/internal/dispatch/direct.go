@@ -27,7 +27,7 @@ func (h *Handle) hand() (taken bool) {
 	job := h.job
 	job.DeadlineMS = time.Until(h.deadline).Milliseconds()
 	for _, renderer := range d.fleet.Free(asked) {
-		request, err := renderjob.HandOver{Job: job, Deliveries: again}.Message(renderer)
+		request, err := renderjob.HandOver{Job: job, Deliveries: job.Attempt + again}.Message(renderer)
 		if err != nil {
 			return false
 		}
@@ -64,7 +64,7 @@ func (m *missing) note(err error) {
 func (d *Dispatcher) Tend(ctx context.Context) {
 	d.mu.Lock()
 	for _, h := range d.open {
-		if !h.published.IsZero() && (h.isLost() || h.renderer != "" && !d.fleet.Has(h.renderer)) {
+		if !h.published.IsZero() && (h.isLost() || h.isForsaken()) {
 			h.lookAgain()
 		}
 	}

@@ -1,8 +1,9 @@
 // Package dispatch publishes jobs and receives their results.
 //
-// While the queue takes no jobs, it gives them to renderers with free slots (direct.go).
+// A renderer that would begin a job at once gets the job without the queue (atonce.go). While the queue takes no jobs, it
+// gives them to renderers with free slots (direct.go).
 //
-// It publishes a job until JetStream acknowledges the job. All attempts have the same message id,
+// For all other jobs it publishes a job until JetStream acknowledges the job. All attempts have the same message id,
 // so a lost acknowledgement does no harm. Results come over core NATS to this edge's own subject,
 // and may be lost. After each reconnect, a flight that waits for a result therefore looks into the
 // store, and publishes its job again if the stream has lost the job.
@@ -47,6 +48,11 @@ type Fleet interface {
 	Free(most int) []string
 	// Has reports whether a renderer of this site lives.
 	Has(renderer string) bool
+	// Offer returns a renderer of this site that would take a job at once, and counts the job there. ok is false if there
+	// is none. near is the renderer that the job prefers.
+	Offer(near string) (renderer string, ok bool)
+	// Told records the number of jobs that a renderer would take at once.
+	Told(renderer string, free int)
 }
 
 // Dispatcher publishes jobs for one edge. Its methods are safe for concurrent use.
@@ -117,6 +123,7 @@ func (d *Dispatcher) hear(m *nats.Msg) {
 		d.log.Warn("skip a result that cannot be read", "error", err)
 		return
 	}
+	d.fleet.Told(r.Renderer, r.Free)
 	if r.State == renderjob.StateStarted {
 		d.hearBegin(m, r)
 		return
@@ -136,8 +143,13 @@ func (d *Dispatcher) hear(m *nats.Msg) {
 func (d *Dispatcher) hearBegin(m *nats.Msg, r renderjob.Result) {
 	d.mu.Lock()
 	h := d.open[r.JobID]
-	if h != nil && h.isElsewhere(r.Site) {
+	if h != nil && (h.isElsewhere(r.Site) || h.isWith(r)) {
 		h = nil
+	}
+	if m.Reply == "" {
+		d.noteTaken(h, r)
+		d.mu.Unlock()
+		return
 	}
 	answer := d.begin(h, r.Batch)
 	if answer.Word == renderjob.Proceed {
@@ -156,9 +168,13 @@ func (d *Dispatcher) hearBegin(m *nats.Msg, r renderjob.Result) {
 // hearOf takes a renderer's result of an open job.
 func (d *Dispatcher) hearOf(h *Handle, r renderjob.Result) {
 	switch {
+	case r.State == renderjob.StateBusy:
+		d.noteBusy(h, r)
 	case r.State != renderjob.StateReleased:
 		h.over = h.over || r.Last()
-		h.alone = h.alone || r.State == renderjob.StateMoved // jobs of its old lane must not ride with it
+		if r.State == renderjob.StateMoved {
+			h.alone, h.renderer = true, "" // jobs of its old lane must not ride with it
+		}
 		h.pass(r, d.log)
 	case h.primary != nil:
 		d.release(h)
@@ -192,15 +208,18 @@ type Handle struct {
 	primary           *Handle   // the job that this one is a sibling of; nil = none
 	siblings          []*Handle // rendered with this job, or held for it
 	published         time.Time
-	site              string // whose queue has the job; "" = this edge's
-	renderer          string // that got the job without the queue; "" = the queue has it
+	site              string    // whose queue has the job; "" = this edge's
+	renderer          string    // that got the job without the queue; "" = the queue has it
+	offered           string    // the renderer that the job was handed to at once; "" = none
+	missed            time.Time // when this edge first missed the heartbeats of the renderer that has the job; zero = it lives
+	settled           chan bool // whether that renderer begins the job
 }
 
 func (d *Dispatcher) newHandle(job renderjob.Job, deadline time.Time) *Handle {
 	job.Version, job.Edge, job.Site = renderjob.Version, d.edge, d.settings.Site
 	return &Handle{
 		dispatcher: d, job: job, deadline: deadline, opened: time.Now(),
-		results: make(chan renderjob.Result, resultBacklog), reconnected: make(chan struct{}, 1),
+		results: make(chan renderjob.Result, resultBacklog), reconnected: make(chan struct{}, 1), settled: make(chan bool, 1),
 	}
 }
 
@@ -222,14 +241,19 @@ func (h *Handle) lookAgain() {
 	}
 }
 
-// Publish publishes the job, which must have a unique ID. The job ends by the deadline of ctx. The
-// held jobs become siblings of the job; a sibling that is not rendered with the job is published
+// Publish hands the job to a renderer that begins it at once, or publishes it. The job must have a unique ID, and ends by
+// the deadline of ctx. The held jobs become siblings of the job; a sibling that is not rendered with the job is published
 // by itself. Faults: LaneFull, Unavailable. The caller closes the handle.
 func (d *Dispatcher) Publish(ctx context.Context, job renderjob.Job, held ...*Handle) (*Handle, error) {
 	deadline, _ := ctx.Deadline()
 	h := d.newHandle(job, deadline)
 	d.mu.Lock()
 	d.open[job.ID] = h
+	d.mu.Unlock()
+	if len(held) == 0 && h.beginsAtOnce(ctx) {
+		return h, nil
+	}
+	d.mu.Lock()
 	d.line.add(h)
 	for _, s := range held {
 		if !s.over && !s.recalled {
@@ -327,7 +351,7 @@ func (h *Handle) publishOnce(ctx context.Context, messageID, site string) error 
 	if err == nil {
 		h.sequence = ack.Sequence
 		h.dispatcher.mu.Lock()
-		h.published, h.renderer = time.Now(), ""
+		h.published = time.Now()
 		h.dispatcher.mu.Unlock()
 	}
 	return err
@@ -424,7 +448,7 @@ func (d *Dispatcher) delete(ctx context.Context, job string, sequence uint64) {
 // message. A sibling needs no restoring: its primary is restored. A job whose site has no renderers moves to
 // another site; a job at another site that lives stays there.
 func (h *Handle) Restore(ctx context.Context) error {
-	if renderer := h.handedTo(); h.rides() || renderer != "" && h.dispatcher.fleet.Has(renderer) {
+	if h.rides() || h.handedTo() != "" && !h.forsakes() {
 		return nil
 	}
 	if h.sequence == 0 {

@@ -19,6 +19,7 @@ type world struct {
 
 	mu        sync.Mutex
 	renderers []string // all have a free slot
+	offered   []string // the renderers that would take a job at once
 }
 
 func (w *world) Choose(renderjob.Lane) string { return w.chosen }
@@ -29,6 +30,25 @@ func (w *world) Free(most int) []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.renderers[:min(most, len(w.renderers))])
+}
+
+func (w *world) Offer(string) (renderer string, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.offered) == 0 {
+		return "", false
+	}
+	renderer, w.offered = w.offered[0], w.offered[1:]
+	return renderer, true
+}
+
+func (*world) Told(string, int) {}
+
+// offer sets the renderers that would take a job at once, one each.
+func (w *world) offer(renderers ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.offered = renderers
 }
 
 // set changes the living renderers of the edge's own site.

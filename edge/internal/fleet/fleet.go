@@ -189,6 +189,22 @@ func (f *Fleet) Free(most int) []string {
 	return f.living.withSlots(most)
 }
 
+// Offer returns a living renderer of this site that would take a job at once, near if that has room, and counts the job
+// there. ok is false if this edge knows none.
+func (f *Fleet) Offer(near string) (renderer string, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forgetDead(time.Now())
+	return f.living.offer(near)
+}
+
+// Told records the number of jobs that a renderer would take at once, from its latest message.
+func (f *Fleet) Told(renderer string, free int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.living.setRoom(renderer, free)
+}
+
 // Has reports whether a renderer of this site lives.
 func (f *Fleet) Has(renderer string) bool {
 	f.mu.Lock()

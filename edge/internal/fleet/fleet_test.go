@@ -287,3 +287,38 @@ func TestRenderersWithFreeSlots(t *testing.T) {
 		t.Error("another renderer lives than those that sent heartbeats here")
 	}
 }
+
+// An edge offers each renderer as many jobs as the renderer told last, and prefers the one near a job's original.
+func TestRenderersThatTakeJobsAtOnce(t *testing.T) {
+	f := New("", nil)
+	with := func(name string, free int, draining bool) renderjob.Heartbeat {
+		b := beat(name, "v1", 4, draining)
+		b.Free = free
+		return b
+	}
+	abroad := with("abroad", 4, false)
+	abroad.Site = "west"
+	for _, b := range []renderjob.Heartbeat{abroad, with("drains", 4, true), with("full", 0, false), with("a", 1, false), with("b", 2, false)} {
+		f.Note(b)
+	}
+	offered := func(near string) (names []string) {
+		for name, ok := f.Offer(near); ok; name, ok = f.Offer(near) {
+			names = append(names, name)
+		}
+		return names
+	}
+	if got := offered("b"); !slices.Equal(got, []string{"b", "b", "a"}) {
+		t.Errorf("%v", got)
+	}
+	for _, name := range []string{"b", "abroad", "unknown"} {
+		f.Told(name, 1)
+	}
+	if got := offered("drains"); !slices.Equal(got, []string{"b"}) {
+		t.Errorf("after results: %v", got)
+	}
+	f.Told("a", 3)
+	f.Note(with("a", 0, false))
+	if got := offered(""); len(got) > 0 {
+		t.Errorf("after a heartbeat: %v", got)
+	}
+}

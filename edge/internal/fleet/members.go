@@ -17,6 +17,7 @@ type members struct {
 	guests  map[string]int   // jobs in hand of other sites' edges, by site
 	batches map[int]int      // of the members that do not drain
 	kinds   map[string]*kind // by renderjob.Heartbeat.Digest, or by name for a renderer before 0.10
+	roomy   map[string]int   // the jobs that each member would take at once, as far as this edge knows; never 0
 }
 
 // member is a renderer with its latest heartbeat.
@@ -32,7 +33,7 @@ type kind struct {
 }
 
 func newMembers() *members {
-	return &members{byName: map[string]*list.Element{}, order: list.New(), guests: map[string]int{}, batches: map[int]int{}, kinds: map[string]*kind{}}
+	return &members{byName: map[string]*list.Element{}, order: list.New(), guests: map[string]int{}, batches: map[int]int{}, kinds: map[string]*kind{}, roomy: map[string]int{}}
 }
 
 // put adds a renderer that the members know, or replaces its heartbeat.
@@ -46,6 +47,34 @@ func (m *members) put(beat renderjob.Heartbeat, at time.Time) {
 	} else {
 		m.byName[beat.Renderer] = m.order.PushBack(&member{beat, at})
 	}
+	if beat.Draining {
+		beat.Free = 0
+	}
+	m.setRoom(beat.Renderer, beat.Free)
+}
+
+// setRoom records the number of jobs that a member would take at once.
+func (m *members) setRoom(name string, free int) {
+	if free <= 0 || m.byName[name] == nil {
+		delete(m.roomy, name)
+		return
+	}
+	m.roomy[name] = free
+}
+
+// offer returns a member that would take a job at once, and counts the job: near if it has room, else any one. The map's
+// order is random.
+func (m *members) offer(near string) (name string, ok bool) {
+	if _, ok = m.roomy[near]; ok {
+		name = near
+	} else {
+		for name = range m.roomy {
+			ok = true
+			break
+		}
+	}
+	m.setRoom(name, m.roomy[name]-1)
+	return name, ok
 }
 
 // drop removes a renderer, if it is a member.
@@ -53,6 +82,7 @@ func (m *members) drop(name string) {
 	if e, known := m.byName[name]; known {
 		m.count(m.order.Remove(e).(*member).beat, -1)
 		delete(m.byName, name)
+		delete(m.roomy, name)
 	}
 }
 

@@ -125,13 +125,18 @@ func (s *site) get(path string, client int) error {
 	return err
 }
 
-// drive sends n requests, and returns the first error. One and a half times as many as there are slots are under way: as
-// many as the lane has places.
-func (s *site) drive(n int, ask func() error) error {
+// full is the number of requests under way for each slot when all slots are busy: as many as the lane has places.
+const full = 1.5
+
+// drive sends n requests, and returns the first error. As many as full are under way.
+func (s *site) drive(n int, ask func() error) error { return s.driveAt(full, n, ask) }
+
+// driveAt is drive with another number of requests under way for each slot.
+func (s *site) driveAt(load float64, n int, ask func() error) error {
 	var left atomic.Int64
 	left.Store(int64(n))
 	var all errgroup.Group
-	for range s.slots * s.instances * 3 / 2 {
+	for range max(1, int(load*float64(s.slots*s.instances))) {
 		all.Go(func() error {
 			for left.Add(-1) >= 0 {
 				if err := ask(); err != nil {

@@ -15,16 +15,16 @@ const (
 	profiled  = 3                      // the profiles cover at least so many rounds of misses
 )
 
-// misses returns the number of requests per round: MISSES, or 200.
-func misses(b *testing.B) int {
+// number returns the number in a variable of the environment, from 1 to 10,000, or usual without one.
+func number(b *testing.B, variable string, usual int) int {
 	b.Helper()
-	text := os.Getenv("MISSES")
+	text := os.Getenv(variable)
 	if text == "" {
-		return 200
+		return usual
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > 10_000 {
-		b.Fatalf("MISSES=%s: give a number from 1 to 10000", text)
+		b.Fatalf("%s=%s: give a number from 1 to 10000", variable, text)
 	}
 	return n
 }
@@ -36,10 +36,11 @@ type cost struct {
 }
 
 // BenchmarkProfile prints the cost of a miss in the process that talks to the network and in its
-// workers, and its places. THUMBMILL names a program to use instead of this tree's, OLDER a program
-// to compare it with, in turns.
+// workers, its places, and its steps. THUMBMILL names a program to use instead of this tree's, OLDER a program
+// to compare it with, in turns. MISSES is the number of misses of a round (200), CONNECTIONS the number of requests under
+// way (8, which keep all slots of two cores busy).
 func BenchmarkProfile(b *testing.B) {
-	n := misses(b)
+	n := number(b, "MISSES", 200)
 	all := clusters(b)
 	costs := map[*cluster][]cost{}
 	for range rounds {
@@ -50,8 +51,12 @@ func BenchmarkProfile(b *testing.B) {
 	printCosts(all, costs, n)
 	for _, c := range all {
 		fmt.Printf("\n## %s\n", c.name)
-		c.printProfiles(b, profiled*n)
+		steps := c.printProfiles(b, profiled*n)
 		c.printSystemCalls(b, n)
+		steps.traced = min(n, tracedMost)
+		calls, copied := c.callStacks(b, steps.traced)
+		steps.calls, steps.copied = bySteps(calls), bySteps(copied)
+		printSteps(b, steps)
 	}
 	b.ReportMetric(median(all[0], costs, func(c cost) float64 { return c.front }), "front-ms/miss")
 	b.ReportMetric(0, "ns/op")
@@ -84,7 +89,7 @@ func median(of *cluster, costs map[*cluster][]cost, value func(cost) float64) fl
 }
 
 func printCosts(all []*cluster, costs map[*cluster][]cost, n int) {
-	fmt.Printf("\nA miss, %d connections, medians of %d rounds of %d misses in turns:\n\n", connections, rounds, n)
+	fmt.Printf("\nA miss, %d connections, medians of %d rounds of %d misses in turns:\n\n", all[0].connections, rounds, n)
 	fmt.Println("| program | front, processor ms | of the last's | workers, processor ms | page faults | context switches | KB read | KB written | memory of the front, MB (PSS) |")
 	fmt.Println("|---|---|---|---|---|---|---|---|---|")
 	last := median(all[len(all)-1], costs, func(c cost) float64 { return c.front })

@@ -21,9 +21,9 @@ const (
 	shownCalls    = 20
 )
 
-// printProfiles drives misses during a profile of processor time, and prints the profile and the
-// allocations.
-func (c *cluster) printProfiles(b *testing.B, n int) {
+// printProfiles drives misses during a profile of processor time, prints the profile and the allocations, and returns both
+// by the steps of a miss.
+func (c *cluster) printProfiles(b *testing.B, n int) stepCosts {
 	b.Helper()
 	dir := b.TempDir()
 	before, after, processor := filepath.Join(dir, "before"), filepath.Join(dir, "after"), filepath.Join(dir, "processor")
@@ -35,18 +35,20 @@ func (c *cluster) printProfiles(b *testing.B, n int) {
 		ended <- cmp.Or(err, os.WriteFile(processor, profile, 0o600))
 	}()
 	until, done := time.Now().Add((profileSeconds-1)*time.Second), 0
-	for ; time.Now().Before(until) && done < n; done += connections {
-		c.drive(b, connections)
+	for ; time.Now().Before(until) && done < n; done += c.connections {
+		c.drive(b, c.connections)
 	}
 	heapAfter := c.heap(b)
 	c.save(b, after, "/debug/pprof/heap?gc=1")
 	must(b, <-ended)
 	fmt.Printf("\nProcessor time by package (profile of %d misses; sysmon is not in it):\n\n| package | ms a miss | share |\n|---|---|---|\n", done)
-	printGroups(traces(b, "cpu", processor), done)
+	times, space := traces(b, "cpu", processor), traces(b, "alloc_space", "-base", before, after)
+	printGroups(times, done)
 	allocated := float64(heapAfter.bytes-heapBefore.bytes) / 1024 / float64(done)
 	fmt.Printf("\nAllocations: %.0f KB in %.0f objects a miss; %d collections in %d misses. By package:\n\n| site | KB a miss |\n|---|---|\n",
 		allocated, float64(heapAfter.objects-heapBefore.objects)/float64(done), heapAfter.collections-heapBefore.collections, done)
-	printSites(traces(b, "alloc_space", "-base", before, after), done)
+	printSites(space, done)
+	return stepCosts{misses: done, seconds: bySteps(times), bytes: bySteps(space), objects: bySteps(traces(b, "alloc_objects", "-base", before, after))}
 }
 
 const profileSeconds = 12
@@ -86,10 +88,11 @@ type trace struct {
 	stack []string
 }
 
-// traces returns the stacks of a profile, from pprof's output.
+// traces returns the stacks of a profile with seconds, bytes or objects, from pprof's output.
 func traces(b *testing.B, index string, args ...string) []trace {
 	b.Helper()
-	all := append([]string{"tool", "pprof", "-traces", "-unit=" + map[bool]string{true: "seconds", false: "bytes"}[index == "cpu"], "-sample_index=" + index}, args...)
+	unit := map[string]string{"cpu": "seconds", "alloc_space": "bytes"}[index] // "" for a number of objects
+	all := append([]string{"tool", "pprof", "-traces", "-unit=" + unit, "-sample_index=" + index}, args...)
 	out, err := exec.Command("go", all...).Output()
 	must(b, err)
 	return readTraces(string(out))
@@ -191,25 +194,35 @@ func largest(all map[string]float64, most int) []string {
 	return names[:min(len(names), most)]
 }
 
-// printSystemCalls counts the front's system calls with strace, if that is installed.
-func (c *cluster) printSystemCalls(b *testing.B, n int) {
+// underStrace drives n misses while strace follows the front, and returns strace's output; "" where strace is not installed.
+func (c *cluster) underStrace(b *testing.B, n int, flags ...string) string {
 	b.Helper()
 	path, err := exec.LookPath("strace")
 	if err != nil {
-		fmt.Println("\nSystem calls are not counted: strace is not installed.")
-		return
+		return ""
 	}
-	counts := filepath.Join(b.TempDir(), "counts")
-	cmd := exec.Command(path, "-f", "-c", "-S", "calls", "-U", "calls,errors,name", "-o", counts, "-p", strconv.Itoa(c.pid))
+	output := filepath.Join(b.TempDir(), "strace")
+	cmd := exec.Command(path, append(flags, "-f", "-o", output, "-p", strconv.Itoa(c.pid))...)
 	must(b, cmd.Start())
 	time.Sleep(2 * time.Second) // until strace follows all threads
 	c.drive(b, n)
 	_ = cmd.Process.Signal(syscall.SIGINT)
 	_ = cmd.Wait() // the signal ends strace
-	text, err := os.ReadFile(counts)
+	text, err := os.ReadFile(output)
 	must(b, err)
+	return string(text)
+}
+
+// printSystemCalls counts the front's system calls with strace, if that is installed.
+func (c *cluster) printSystemCalls(b *testing.B, n int) {
+	b.Helper()
+	text := c.underStrace(b, n, "-c", "-S", "calls", "-U", "calls,errors,name")
+	if text == "" {
+		fmt.Println("\nSystem calls are not counted: strace is not installed.")
+		return
+	}
 	fmt.Printf("\nSystem calls a miss (strace, which slows all down, so that futex and nanosleep are more than without):\n\n| call | a miss | failed |\n|---|---|---|\n")
-	lines := strings.Split(string(text), "\n")
+	lines := strings.Split(text, "\n")
 	for _, line := range lines[min(2, len(lines)):min(2+shownCalls, len(lines))] {
 		fields := strings.Fields(line)
 		if len(fields) < 2 || strings.HasPrefix(line, "-") {

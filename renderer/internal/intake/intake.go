@@ -64,6 +64,7 @@ type Delivery struct {
 	Arrived    time.Time     // the time of delivery, by this host's clock
 	Behind     uint64        // the jobs that waited behind it in its lane
 	Place      *Place        // the job's place in the room; nil for a job that has none, such as a sibling
+	Begun      bool          // the edge expects the job to begin: it is told, and not asked
 }
 
 // Left returns the time to the job's deadline.

@@ -121,3 +121,41 @@ func TestRendersInAdvanceTakeRoom(t *testing.T) {
 		t.Errorf("%d jobs of the lane standard have room, want 6", n)
 	}
 }
+
+// Edges may hand jobs over while a slot is free, and every lane with room waits for a new job. The last place is left for
+// the job of a pull that waits.
+func TestJobsThatBeginAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		slots, ahead int
+		before       func(*room)
+		want         int
+	}{
+		"an idle renderer":          {2, 1, func(*room) {}, 2},
+		"without jobs ahead":        {2, 0, func(*room) {}, 1},
+		"a lane looks for work":     {2, 1, func(r *room) { r.looking = true }, 0},
+		"a lane waits for its turn": {2, 1, func(r *room) { r.waiting[renderjob.LaneExpensive] = true }, 0},
+		"a full lane waits for room": {4, 1, func(r *room) {
+			for r.enter(kind{lane: renderjob.LaneBulk}) {
+				r.waiting[renderjob.LaneBulk] = true
+			}
+		}, 2},
+		"a directive drains":            {2, 1, func(r *room) { r.pause(true) }, 0},
+		"a job of the queue is in hand": {2, 1, func(r *room) { r.enter(standard) }, 1},
+		"jobs of the queue fill it":     {2, 1, func(r *room) { r.enter(standard); r.enter(standard) }, 0},
+		"a job only stores":             {2, 1, func(r *room) { r.enter(standard); (&Place{room: r, kind: standard}).Store() }, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, n := newRoom(c.slots, c.ahead), 0
+			c.before(r)
+			if free := r.free(); free != c.want {
+				t.Errorf("%d jobs may be handed over, want %d", free, c.want)
+			}
+			for r.enterIdle(standard) {
+				n++
+			}
+			if n != c.want {
+				t.Errorf("%d jobs entered, want %d", n, c.want)
+			}
+		})
+	}
+}

@@ -78,7 +78,7 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	if err := j.check(); err != nil {
 		return err
 	}
-	answer := j.edges.Begin(j.job.Edge, j.tell(renderjob.Result{State: renderjob.StateStarted, Batch: j.batch}))
+	answer := j.begin()
 	if answer.Word == renderjob.Gone {
 		j.log.Debug("skip a job that no client waits for, or that another site has")
 		return nil
@@ -128,6 +128,18 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	}
 	j.deliver(ctx, image, original.Version, freed)
 	return nil
+}
+
+// begin tells the edge that the job begins, and returns the edge's answer. An edge that expects the job to begin gives
+// none, and has no siblings for it.
+func (j *job) begin() renderjob.Answer {
+	started := renderjob.Result{State: renderjob.StateStarted, Lane: j.job.Lane}
+	if j.delivery.Begun {
+		j.reply(started)
+		return renderjob.Answer{Word: renderjob.Proceed}
+	}
+	started.Batch = j.batch
+	return j.edges.Begin(j.job.Edge, j.tell(started))
 }
 
 // deliver answers the edge with the image and stores it, unless the render did both. freed tells the edge that the job
@@ -219,7 +231,7 @@ func (j *job) replyRendered(image []byte, freed bool) {
 func (j *job) tell(r renderjob.Result) renderjob.Result {
 	r.Version, r.JobID, r.Renderer, r.Site, r.EngineVersion = renderjob.Version, j.job.ID, j.renderer, j.site, j.engines.Version()
 	r.TypeVersion = j.engines.Versions().Engine(j.job.Spec.Type)
-	r.Deliveries, r.QueuedMS = j.delivery.Deliveries, milliseconds(j.delivery.Age)
+	r.Deliveries, r.QueuedMS, r.Free = j.delivery.Deliveries, milliseconds(j.delivery.Age), j.delivery.Place.Free()
 	return r
 }
 

@@ -146,7 +146,7 @@ func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.
 	}
 	switch {
 	case errors.Is(err, intake.ErrNotBegun):
-		return err
+		return j.giveUp(err)
 	case errors.Is(err, intake.ErrLong) || errors.Is(err, intake.ErrSlow):
 		return &intake.Moved{Why: err, Tell: func() { j.reply(renderjob.Result{State: renderjob.StateMoved, CPUMS: j.result.CPUMS}) }}
 	case ctx.Err() != nil:
@@ -159,6 +159,16 @@ func (p *Pipeline) Process(ctx context.Context, drain <-chan struct{}, d intake.
 	}
 	p.metrics.jobs.WithLabelValues(string(d.Job.Lane), outcome).Inc()
 	span.SetAttributes(attribute.String("thumbmill.outcome", outcome))
+	return nil
+}
+
+// giveUp returns the error of a job whose render did not begin, for the intake to hand back; or nil for a job that no queue
+// has, after it told the job's edge to publish the job.
+func (j *job) giveUp(err error) error {
+	if !j.delivery.Begun {
+		return err
+	}
+	j.reply(renderjob.Result{State: renderjob.StateBusy})
 	return nil
 }
 

@@ -213,6 +213,7 @@ func TestTheDeadlinePasses(t *testing.T) {
 
 func TestJobsForOtherRenderers(t *testing.T) {
 	drain := func(w *world) { close(w.drain) }
+	atOnce := func(d *intake.Delivery) { d.Begun = true }
 	later := func(act func(*world)) func(*world) {
 		return func(w *world) { occupy(w); time.AfterFunc(time.Second, func() { act(w) }) }
 	}
@@ -222,6 +223,8 @@ func TestJobsForOtherRenderers(t *testing.T) {
 		{name: "no slot within deadline.Slot", world: occupy, want: read, handed: intake.ErrNotBegun, busy: 1},
 		{name: "a slot within deadline.Slot", world: later(func(w *world) { w.pipeline.slots.release() }), want: whole, kept: true},
 		{name: "a drain during the render, which goes on", on: map[string]func(*world){"render": drain}, want: whole, kept: true},
+		{name: "a job that begins at once, whose edge is not asked", job: atOnce, world: func(w *world) { w.gone = true }, want: whole, kept: true},
+		{name: "a job that begins at once goes back to its edge", job: atOnce, world: drain, want: events(read, "busy")},
 		{name: "the renderer stops during the job", on: map[string]func(*world){"render": func(w *world) { w.stop() }}, want: rendered, handed: errUnfinished},
 	})
 }

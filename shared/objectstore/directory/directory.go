@@ -374,7 +374,7 @@ func (s *Store) moveInto(temp, name string) (err error) {
 	return err
 }
 
-// makeFolder makes a folder and the missing ones above it. Mostly the last one alone is missing: that of a new original.
+// makeFolder makes a folder and the missing ones above it. Mostly the last one alone is missing: the folder of a new original.
 func (s *Store) makeFolder(name string) error {
 	if s.beneath.makeFolder(name) == nil {
 		return nil
