@@ -42,7 +42,7 @@ SEQUENTIAL := deploy/conversion deploy/fromenv deploy/fromthumbor edge/internal/
 SANITIZED := renderer/internal/jpeg renderer/internal/lettering renderer/internal/librsvg renderer/internal/vips
 
 # Packages that also have tests with `//go:build !race`. They run twice.
-TWICE := coordinator/internal/pools coordinator/internal/classic renderer/internal/pipeline
+TWICE := coordinator coordinator/internal/pools coordinator/internal/classic renderer/internal/pipeline
 
 MODULE := github.com/thumbmill/thumbmill
 
@@ -171,7 +171,7 @@ bench-peers: deps ## compare thumbnails, processor time and memory with the inst
 # THUMBMILL names a program to measure instead of this tree's, OLDER names a program to compare it
 # with, MISSES is the number of misses in a round.
 profile: deps ## measure a miss outside of the workers: processor time by package, allocations, system calls
-	go test -timeout 20m -run '^$$' -bench Profile -benchtime 1x ./loadtest/suites/profile
+	go test -timeout 20m -run '^$$' -bench 'Profile|Refusal' -benchtime 1x ./loadtest/suites/profile
 
 validate-capacity: deps ## compare the simulator with the cluster: 15 minutes or more, on a machine with no other load
 	@mkdir -p bin

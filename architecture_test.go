@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
+	"go/build"
 	"go/parser"
 	"go/token"
 	"go/types"
@@ -339,6 +340,9 @@ var embeds = map[string]string{
 	"shared/objectstore/open: telling":          "an objectstore.Store that tells an MD5, in a test",
 	"edge/internal/coordinators: paused":        "a net.Conn whose process stands still, in a test",
 	"shared/objectstore/httpstore: counting":    "a net.Listener that counts, in a test",
+	"shared/objectstore/pace: dripping":         "an objectstore.Store whose objects come slowly, in a test",
+	"shared/objectstore/pace: keeping":          "an objectstore.Store whose objects must keep a rate",
+	"shared/objectstore/pace: paced":            "an objectstore.Object that is read through a Body",
 	"shared/objectstore/swiftstore: idempotent": "an http.RoundTripper; ncw/swift finds the transport's other methods by type assertion",
 	"shared/objectstore/swiftstore: closing":    "an objectstore.Object that ends its request",
 	"shared/objectstore: Whole":                 "an objectstore.Object in memory",
@@ -633,22 +637,61 @@ func documents(t *testing.T) (files []string) {
 	})
 }
 
-var sequential = regexp.MustCompile(`(?m)^SEQUENTIAL := (.+)$`)
-
-// `make test` runs the packages of SEQUENTIAL without the race detector, so they must start no goroutine.
-func TestSequentialPackagesStartNoGoroutine(t *testing.T) {
+// listed returns the folders of the Makefile's lists with these names.
+func listed(t *testing.T, names ...string) map[string]bool {
+	t.Helper()
 	text, err := os.ReadFile("Makefile")
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := sequential.FindSubmatch(text)
-	if list == nil {
-		t.Fatal("the Makefile has no list SEQUENTIAL")
+	all := map[string]bool{}
+	for _, name := range names {
+		_, rest, found := strings.Cut(string(text), "\n"+name+" :=")
+		list, _, _ := strings.Cut(rest, "\n")
+		if !found {
+			t.Fatalf("the Makefile has no list %s", name)
+		}
+		for folder := range strings.FieldsSeq(list) {
+			all[folder] = true
+		}
 	}
-	unseen := map[string]bool{}
-	for folder := range strings.FieldsSeq(string(list[1])) {
-		unseen[folder] = true
-	}
+	return all
+}
+
+// A test that the race detector leaves out must run without it: `make test` runs few packages so.
+func TestNoTestIsLeftOut(t *testing.T) {
+	plain := listed(t, "TWICE", "DRAWING", "RUNNING", "SEQUENTIAL", "APART")
+	race := build.Default
+	race.BuildTags = append(slices.Clone(race.BuildTags), "race")
+	eachFile(t, func(path string, _ *ast.File) {
+		folder, file := filepath.Split(path)
+		with, err := race.MatchFile(folder, file)
+		without, otherErr := build.Default.MatchFile(folder, file)
+		if err := errors.Join(err, otherErr); err != nil {
+			t.Error(err)
+		}
+		if folder = filepath.ToSlash(filepath.Clean(folder)); without && !with && !plain[folder] {
+			t.Errorf("%s is for runs without the race detector: add %s to the Makefile's list TWICE", path, folder)
+		}
+	})
+}
+
+// `make test-sanitize` tests all packages with C code.
+func TestCodeInCIsSanitized(t *testing.T) {
+	sanitized := listed(t, "SANITIZED")
+	eachFile(t, func(path string, file *ast.File) {
+		folder := filepath.ToSlash(filepath.Dir(path))
+		for _, imported := range file.Imports {
+			if imported.Path.Value == `"C"` && !sanitized[folder] {
+				t.Errorf("%s has code in C: add %s to the Makefile's list SANITIZED", path, folder)
+			}
+		}
+	})
+}
+
+// `make test` runs the packages of SEQUENTIAL without the race detector, so they must start no goroutine.
+func TestSequentialPackagesStartNoGoroutine(t *testing.T) {
+	unseen := listed(t, "SEQUENTIAL")
 	all := maps.Clone(unseen)
 	eachFile(t, func(path string, file *ast.File) {
 		folder := filepath.ToSlash(filepath.Dir(path))

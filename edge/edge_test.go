@@ -1,10 +1,13 @@
 package edge
 
 import (
+	"bytes"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -13,6 +16,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
+	"github.com/thumbmill/thumbmill/shared/operators"
 	"github.com/thumbmill/thumbmill/shared/settings"
 )
 
@@ -100,6 +104,19 @@ func TestImpossibleNamesOfOriginals(t *testing.T) {
 	} {
 		if got := impossible(name); got != want {
 			t.Errorf("%q: %v, want %v", name, got, want)
+		}
+		if !want {
+			continue
+		}
+		body, err := json.Marshal(operators.PurgeRequest{Originals: []string{"a.jpg", name}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, w := httptest.NewRequest(http.MethodPost, operators.Purge, bytes.NewReader(body)), httptest.NewRecorder()
+		r.Header.Set("Content-Type", "application/json")
+		(&Edge{}).purge(w, r) // without a purger: no purge begins
+		if w.Code != http.StatusBadRequest {
+			t.Errorf("a purge of %q: %d %s", name, w.Code, w.Body)
 		}
 	}
 }

@@ -6,10 +6,7 @@
 # given back has one. Seen: with a limit of 1, a message given back for an hour keeps the next message
 # from a worker that waits for two seconds. With a limit of 2, the next message arrives.
 set -euo pipefail
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-here=$(cd "$(dirname "$0")" && pwd)
-"$here/run-go" github.com/nats-io/nats-server/v2@v2.15.2 github.com/nats-io/nats.go@v1.55.0 -- "$dir" <<'G'
+"$(dirname "$0")/run-jetstream" <<'G'
 package main
 
 import (
@@ -18,8 +15,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -37,9 +32,7 @@ func arrives(js jetstream.JetStream, limit int) bool {
 }
 
 func main() {
-	s := must(server.NewServer(&server.Options{JetStream: true, StoreDir: os.Args[1], DontListen: true, NoSigs: true}))
-	s.Start()
-	js := must(jetstream.New(must(nats.Connect("", nats.InProcessServer(s)))))
+	js := start()
 	if arrives(js, 1) || !arrives(js, 2) {
 		os.Exit(1)
 	}

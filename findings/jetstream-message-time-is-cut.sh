@@ -5,10 +5,7 @@
 # warns of nothing. A queue of requests with deadlines therefore loses jobs up to a second too early.
 # Seen: a message with 1.9 s is gone before 1.9 s have passed; a message with 900 ms is refused.
 set -euo pipefail
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-here=$(cd "$(dirname "$0")" && pwd)
-"$here/run-go" github.com/nats-io/nats-server/v2@v2.15.2 github.com/nats-io/nats.go@v1.55.0 -- "$dir" <<'G'
+"$(dirname "$0")/run-jetstream" <<'G'
 package main
 
 import (
@@ -18,15 +15,11 @@ import (
 	"os"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 func main() {
-	s := must(server.NewServer(&server.Options{JetStream: true, StoreDir: os.Args[1], DontListen: true, NoSigs: true}))
-	s.Start()
-	js, ctx := must(jetstream.New(must(nats.Connect("", nats.InProcessServer(s))))), context.Background()
+	js, ctx := start(), context.Background()
 	stream := must(js.CreateStream(ctx, jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}, AllowMsgTTL: true}))
 	_, short := js.Publish(ctx, "s", nil, jetstream.WithMsgTTL(900*time.Millisecond))
 	began := time.Now()

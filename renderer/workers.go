@@ -2,6 +2,7 @@ package renderer
 
 import (
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -16,6 +17,10 @@ import (
 
 // scratch bounds the bytes that a tool may write to disk.
 const scratch = 1 << 30
+
+// rest is the time without a task after which a worker ends: each one of tools, and the drawing workers beyond the
+// slots. A start takes 40 to 60 ms.
+const rest = time.Minute
 
 // workers holds the processes that render: a pool for libvips and a pool for tools. A nil *workers has no processes.
 type workers struct {
@@ -58,11 +63,11 @@ func newKilled() *prometheus.CounterVec {
 }
 
 func (w *workers) fill(c worker.Config) (err error) {
-	c.Kind = worker.Vips
+	c.Kind, c.Standby, c.Rest = worker.Vips, c.Slots, rest
 	if w.vips, err = worker.NewPool(c); err != nil {
 		return err
 	}
-	c.Kind, c.Standby = worker.Tools, 1 // few originals need a tool
+	c.Kind, c.Standby = worker.Tools, 0 // few originals need a tool
 	w.tools, err = worker.NewPool(c)
 	return err
 }

@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -43,7 +42,7 @@ func (s *several) sites(given bool) (*credentials.Sites, error) {
 	case 3:
 		all.Certificate, all.Key, all.CA = s.tls[0], s.tls[1], s.tls[2]
 	default:
-		return nil, errors.New("--servers-tls must have three files: write CERTIFICATE,KEY,CA")
+		return nil, fmt.Errorf("--servers-tls names %d files: write three, CERTIFICATE,KEY,CA", len(s.tls))
 	}
 	for _, text := range s.hosts {
 		name, host, ok := strings.Cut(text, "=")

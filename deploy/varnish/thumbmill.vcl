@@ -62,11 +62,13 @@ sub reduce {
 	}
 }
 
-# The key is the host, the path, and the parts of the query that change the answer: all of thumb.php's, the upload in
+# The key is the site, the path, and the parts of the query that change the answer: all of thumb.php's, the upload in
 # MediaWiki's URLs, and "download". MediaWiki names the time of the upload (?20261128141510). Its minutes
 # and seconds tell two uploads apart, but for one pair in 3600; the whole time would let anybody make any number of copies.
 sub vcl_hash {
-	hash_data(req.http.host); # where edges serve one site, delete this line
+	if (req.http.host ~ "^(en\.wiki\.example)$") { # the hosts of mediawiki.wikis; all others are one site
+		hash_data(req.http.host);
+	}
 	hash_data(regsub(req.url, "\?.*$", ""));
 	if (req.url ~ "/thumb\.php\?") {
 		hash_data(req.url);

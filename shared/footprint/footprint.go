@@ -16,14 +16,27 @@ import (
 )
 
 // AfterStart gives the memory back. A process calls it once, when it is ready to work. Without /proc, it does less.
-func AfterStart() {
-	defer debug.FreeOSMemory()
+func AfterStart() { Read().GiveBack() }
+
+// Start is the memory of a process's start.
+type Start struct{ pages []mapping }
+
+// Read returns the memory that a process touched until now. Without /proc, it knows less. A process that loses its view
+// of the files calls it before, and gives the memory back afterwards.
+func Read() (s Start) {
 	smaps, err := os.Open("/proc/self/smaps")
 	if err != nil {
-		return
+		return s
 	}
 	defer func() { _ = smaps.Close() }()
-	for _, m := range unchanged(smaps) {
+	s.pages = unchanged(smaps)
+	return s
+}
+
+// GiveBack gives the memory back: first garbage, because the search for it touches pages of types all over the program.
+func (s Start) GiveBack() {
+	debug.FreeOSMemory()
+	for _, m := range s.pages {
 		// Only the mapping's content counts, which stays in the file.
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_DONTNEED)
 	}

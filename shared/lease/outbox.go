@@ -12,7 +12,9 @@ const (
 	backlog = 4 << 20
 	// spare is the number of unread bytes from which Offer drops frames: a coordinator that stalls keeps room for
 	// requests and releases.
-	spare        = 256 << 10
+	spare = 256 << 10
+	// crowd is the number of unread bytes at which Offer wakes the writer.
+	crowd        = 16 << 10
 	writeTimeout = 5 * time.Second
 )
 
@@ -44,14 +46,18 @@ func (o *Outbox) Add(add func([]byte) []byte) {
 	o.waiting = add(o.waiting)
 }
 
-// Offer is Add for a frame that may be lost: it drops the frame and returns false while many frames are unread.
+// Offer is Add for a frame that may be late or lost. The frame leaves with the next one that wakes the writer, such as a
+// beat, or with many others: to send each alone costs more than to make it. Offer drops the frame and returns false while
+// very many are unread.
 func (o *Outbox) Offer(add func([]byte) []byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.waiting) > spare {
 		return false
 	}
-	o.waiting = add(o.waiting)
+	if o.waiting = add(o.waiting); len(o.waiting) > crowd {
+		o.Wake()
+	}
 	return true
 }
 

@@ -18,7 +18,7 @@ func Fault(err error) *fault.Fault {
 		return fault.Wrap(err, fault.Forbidden, "this server reads no originals from this host").
 			Remedied("add the host to hosts of this entry of store.originals or store.loaders, if thumbmill may read from there")
 	case errors.Is(err, ErrSlow):
-		return fault.Wrap(err, fault.OriginalStore, "the original's own server sends too slowly")
+		return fault.Wrap(err, fault.OriginalStore, "the original's server sends too slowly")
 	case errors.Is(err, ErrElsewhere) && errors.As(err, new(*net.DNSError)):
 		return fault.Wrap(err, fault.OriginalStore, "the original's host has no address: check the host in the URL")
 	case errors.Is(err, ErrElsewhere) && errors.As(err, new(*net.OpError)):

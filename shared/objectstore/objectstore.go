@@ -40,7 +40,7 @@ var ErrClosed = fmt.Errorf("%w: the host's address is in a closed network", ErrR
 // it, since other hosts may work.
 var ErrElsewhere = errors.New("the original's own server failed")
 
-// ErrSlow means that a host sends an original more slowly than renderer.min_rate. It is an ErrElsewhere.
+// ErrSlow means that a store or a host sends an original more slowly than renderer.min_rate. It is an ErrElsewhere.
 var ErrSlow = fmt.Errorf("%w: it sends too slowly", ErrElsewhere)
 
 // Store stores objects by container and path. Its methods are safe for concurrent use. They return

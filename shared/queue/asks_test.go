@@ -12,6 +12,7 @@ import (
 	"github.com/thumbmill/thumbmill/deploy/credentials"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
 	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/settings"
 	"github.com/thumbmill/thumbmill/shared/settings/value"
 )
@@ -149,4 +150,43 @@ func TestAQueueThatIsThereIsLeftAlone(t *testing.T) {
 			t.Errorf("%d changes of a queue that is as it should be", n)
 		}
 	}
+}
+
+// A queue of an earlier version gets the settings of this one, except those that NATS never changes.
+func TestAQueueOfAnEarlierVersion(t *testing.T) {
+	conn, err := nats.Connect(servers.StartNATS(t).URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := ensured(t, js)
+	earlier := now
+	earlier.Name, earlier.Metadata, earlier.MaxWaiting, earlier.MaxAckPending = "", nil, 8192, 1000
+	if err := js.DeleteConsumer(t.Context(), queue.Stream, now.Durable); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateConsumer(t.Context(), queue.Stream, earlier); err != nil {
+		t.Fatal(err)
+	}
+	if got := ensured(t, js); got.MaxWaiting != earlier.MaxWaiting || got.MaxAckPending != now.MaxAckPending {
+		t.Errorf("%+v", got)
+	}
+}
+
+// ensured returns a lane's consumer after Ensure.
+func ensured(t *testing.T, js jetstream.JetStream) jetstream.ConsumerConfig {
+	t.Helper()
+	stream, err := queue.Ensure(t.Context(), js, settings.NATS{Replicas: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := stream.Consumer(t.Context(), renderjob.LaneStandard.Consumer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return consumer.CachedInfo().Config
 }

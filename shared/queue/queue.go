@@ -172,6 +172,9 @@ func consumer(lane renderjob.Lane, s settings.NATS) jetstream.ConsumerConfig {
 //
 // Ensure changes nothing that is as it should be. The servers write each change to their disks, even one that changes
 // nothing; a server whose disk is full then ends its JetStream until its configuration is loaded again.
+//
+// Ensure also keeps the number of pulls that may wait at a consumer (MaxWaiting), because NATS refuses to change it
+// (error 10012). A queue of an earlier version has 8,192: a fleet with more renderers deletes the consumers once.
 func Ensure(ctx context.Context, js jetstream.JetStream, s settings.NATS) (jetstream.Stream, error) {
 	stream, err := ensureStream(ctx, js, config(s))
 	if err != nil {
@@ -204,6 +207,7 @@ func ensureConsumer(ctx context.Context, stream jetstream.Stream, want jetstream
 	if err == nil {
 		is := there.CachedInfo().Config
 		is.Name, is.Metadata = "", nil // the name is the one of Durable
+		want.MaxWaiting = is.MaxWaiting
 		if reflect.DeepEqual(is, want) {
 			return nil
 		}

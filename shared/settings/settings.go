@@ -214,7 +214,7 @@ type Renderer struct {
 	MaxOriginalBytes   value.Bytes   `koanf:"max_original_bytes"`   // largest original; larger ones are refused
 	MaxPixels          int64         `koanf:"max_pixels"`           // most pixels of an original; decoders that hold the whole picture in memory get a quarter of it, or fewer if memory_limit is too small
 	Downloads          int           `koanf:"downloads"`            // originals that are fetched at once from each loader, and from each host of a loader of URLs
-	MinRate            value.Bytes   `koanf:"min_rate"`             // least bytes a second of an original from another site (http); a slower one is given up, and after three in a row its host for 30 s; 0 = any rate
+	MinRate            value.Bytes   `koanf:"min_rate"`             // least bytes a second of an original from a store or another site (http); a slower one is given up, and after three in a row another site for 30 s; 0 = any rate
 	TempDir            string        `koanf:"temp_dir"`             // folder for originals; "" = the default folder of the system
 	TempBytes          value.Bytes   `koanf:"temp_bytes"`           // largest size of temp_dir: originals in use, and originals kept for other sizes
 }

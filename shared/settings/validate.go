@@ -235,13 +235,22 @@ func (p Purge) check(c *check.Checker) {
 	for _, header := range p.Headers {
 		c.OneOf("purge.headers", header, "Xkey", "Surrogate-Key", "Cache-Tag")
 	}
-	c.Require(p.Fastly.Service == "" || p.Fastly.Token != "" && check.IsURL(p.Fastly.URL), "purge.fastly.token", "the token is empty, or the URL malformed: write an API token with the right to purge")
-	p.CloudFront.check(c)
-	c.Require(p.Cloudflare.Zone == "" || p.Cloudflare.Token != "" && check.IsURL(p.Cloudflare.URL), "purge.cloudflare.token", "the token is empty, or the URL malformed: write an API token with the right to purge")
+	if f := p.Fastly; f.Service != "" {
+		checkService(c, "purge.fastly", f.URL, "token", f.Token)
+	}
+	if f := p.Cloudflare; f.Zone != "" {
+		checkService(c, "purge.cloudflare", f.URL, "token", f.Token)
+	}
+	if f := p.CloudFront; f.Distribution != "" {
+		checkService(c, "purge.cloudfront", f.URL, "key", f.Key)
+		c.Require(f.User != "", "purge.cloudfront.user", "the user is empty: write the ID of an access key")
+	}
 }
 
-func (f CloudFront) check(c *check.Checker) {
-	c.Require(f.Distribution == "" || f.User != "" && f.Key != "" && check.IsURL(f.URL), "purge.cloudfront.key", "the user or the key is empty, or the URL malformed: write an access key with the right to create invalidations")
+// checkService requires the URL and the secret of a CDN's API.
+func checkService(c *check.Checker, name, url, key string, secret value.Secret) {
+	c.Require(check.IsURL(url), name+".url", "the URL is malformed, or has a user or a query: write the URL of the API, or leave the setting out")
+	c.Require(secret != "", name+"."+key, "the %s is empty: write one with the right to purge", key)
 }
 
 func (f FallbackPicture) check(c *check.Checker, name string) {
@@ -259,7 +268,8 @@ func (i Imgproxy) check(c *check.Checker) {
 		same := func(other ImgproxyKey) bool { return other.Name == k.Name }
 		c.Require(keyName.MatchString(k.Name), name+".name", "%q is not a name for metrics: write up to 40 letters, digits, dots, hyphens and underscores", k.Name)
 		c.Require(slices.IndexFunc(i.Keys, same) == n, name+".name", "%q is the name of another key: give each key its own", k.Name)
-		c.Require(hexadecimal(k.Key) && hexadecimal(k.Salt), name+".key", "the key or the salt is empty or not hexadecimal: write them as in IMGPROXY_KEY and IMGPROXY_SALT")
+		c.Require(hexadecimal(k.Key), name+".key", "the key is empty or not hexadecimal: write it as in IMGPROXY_KEY")
+		c.Require(hexadecimal(k.Salt), name+".salt", "the salt is empty or not hexadecimal: write it as in IMGPROXY_SALT")
 	}
 	c.Require(i.EncryptionKey == "" || hexadecimal(i.EncryptionKey), "imgproxy.encryption_key", "the key is not hexadecimal: write it as in IMGPROXY_SOURCE_URL_ENCRYPTION_KEY")
 }

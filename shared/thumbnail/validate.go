@@ -2,6 +2,7 @@ package thumbnail
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"unicode/utf8"
@@ -33,8 +34,8 @@ func (s Spec) Validate() error {
 	known, _ := ParseFormat(string(s.Format))
 	within := func(v, low, high int) bool { return v >= low && v <= high }
 	switch {
-	case s.Width < 0 || s.Height < 0 || s.Page < 0 || s.MaxBytes < 0 || s.MaxAnimatedArea < 0:
-		return fmt.Errorf("width, height, page, max_bytes or max_animated_area is below 0: write 0 or more")
+	case s.negative() != nil:
+		return s.negative()
 	case s.Format != FormatAuto && s.Format != known:
 		return fmt.Errorf("the format %q is unknown: write one of %v", s.Format, FormatNames(func(FormatRow) bool { return true }))
 	case !within(s.Quality, 1, 100):
@@ -66,18 +67,32 @@ func (s Spec) Validate() error {
 	return nil
 }
 
+func (s Spec) negative() error {
+	for _, n := range []struct {
+		name  string
+		value int64
+	}{{"width", int64(s.Width)}, {"height", int64(s.Height)}, {"page", int64(s.Page)}, {"max_bytes", int64(s.MaxBytes)}, {"max_animated_area", int64(s.MaxAnimatedArea)}} {
+		if n.value < 0 {
+			return fmt.Errorf("%s is %d: write 0 or more", n.name, n.value)
+		}
+	}
+	return nil
+}
+
 func (o Operation) validate() error {
 	takes, ok := arities()[o.Name]
 	needsPicture := o.Name == StepWatermark || o.Name == StepFrame
 	switch {
 	case !ok:
-		return fmt.Errorf("the operation %q is unknown", o.Name)
+		return fmt.Errorf("the operation %q is unknown: write one of %v", o.Name, slices.Sorted(maps.Keys(arities())))
 	case len(o.Args) < takes.least || len(o.Args) > takes.most:
 		return fmt.Errorf("operation %s has %d args, and takes %d to %d", o.Name, len(o.Args), takes.least, takes.most)
 	case !colour.MatchString(o.Color):
 		return fmt.Errorf("operation %s has the color %q: write rrggbbaa in lower-case hexadecimal digits", o.Name, o.Color)
-	case needsPicture != (o.Picture != nil):
-		return fmt.Errorf("operation %s lacks a picture, or takes none", o.Name)
+	case needsPicture && o.Picture == nil:
+		return fmt.Errorf("operation %s has no picture: name an original as its picture", o.Name)
+	case !needsPicture && o.Picture != nil:
+		return fmt.Errorf("operation %s has a picture, and takes none: leave the picture out", o.Name)
 	case o.Name == StepConvolve && (o.Columns < 1 || len(o.Args)%o.Columns != 0):
 		return fmt.Errorf("operation %s has %d columns: the number of args must be a multiple of the columns", o.Name, o.Columns)
 	case o.Name == StepRotate && o.Args[0] != 90 && o.Args[0] != 180 && o.Args[0] != 270:

@@ -93,7 +93,7 @@ func (r *Reporter) serveRequests(w http.ResponseWriter, q *http.Request) {
 	client, original := q.URL.Query().Get("client"), q.URL.Query().Get("original")
 	switch {
 	case (client == "") == (original == ""):
-		http.Error(w, "write one of ?client= and ?original=, with a name as in "+operators.Throttles, http.StatusBadRequest)
+		http.Error(w, fmt.Sprintf("the query %q does not name a client or an original alone: write ?client=NAME or ?original=NAME, with a name as in %s", q.URL.RawQuery, operators.Throttles), http.StatusBadRequest)
 	case client != "":
 		operators.Answer(w, r.config.Requests.OfClient(client))
 	default:

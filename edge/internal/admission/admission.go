@@ -73,7 +73,7 @@ type Admitter struct {
 	local        local
 	decisions    *decisions
 	leases       *leases
-	full         full
+	full         *full
 
 	// declared has the networks of the last declaration, and told has the networks of the one before.
 	declared, told atomic.Pointer[[]throttle.Network]
@@ -86,7 +86,7 @@ type Admitter struct {
 func New(c Config) *Admitter {
 	a := &Admitter{
 		config: c, connections: classic.New(), paces: &paces{byLane: map[renderjob.Lane]lanes.Pace{}},
-		decisions: newDecisions(c.Throttles, c.Metrics), leases: newLeases(c.Throttle.ReleaseTimeout, c.Log, c.Metrics),
+		decisions: newDecisions(c.Throttles, c.Metrics), full: newFull(c.Throttle.QueueWait), leases: newLeases(c.Throttle.ReleaseTimeout, c.Log, c.Metrics),
 		local: local{semaphore.NewWeighted(LocalLimit), c.Throttles.Get(throttle.Local), c.Throttle.QueueWait},
 	}
 	a.coordinators = coordinators.New(coordinators.Config{
@@ -194,16 +194,42 @@ func (a *Admitter) Admit(ctx context.Context, r Request) (l Lease, done bool, er
 		a.CountRefusal(throttle.Lane)
 		return nil, false, a.config.Throttles.Get(throttle.Lane).Refuse(0, throttle.Paused)
 	}
-	said, err := a.ask(ctx, r, a.config.Throttles.Needs(r.Flight, a.limits()))
+	limits := a.limits()
+	leave := a.enter(r.Flight, limits)
+	said, err := a.ask(ctx, r, a.config.Throttles.Needs(r.Flight, limits))
 	a.decisions.count(said.decisions...)
-	a.noteFull(r.Flight.Lane, err)
 	if r.Flight.Exempt && ctx.Err() == nil && (err == nil || !r.Flight.Rides) { // a refused ride asks again, and is counted then
 		a.decisions.count(decision{throttle.PerIP, exempt})
 	}
 	if err != nil || said.done {
+		leave(err)
 		return nil, said.done, err
 	}
-	return a.leases.open(said.end, said.narrow), false, nil
+	return a.leases.open(said.leaving(leave)), false, nil
+}
+
+// enter counts a flight in its lane until the result is called, with the error of an admission that failed.
+func (a *Admitter) enter(r throttle.Request, limits throttle.Limits) (leave func(error)) {
+	if r.Rides {
+		return func(error) {}
+	}
+	most := limits.Lane(r.Lane).MaxQueue
+	out := a.full.enter(r.Lane, most)
+	return func(err error) {
+		out()
+		if isFull(err) {
+			a.full.note(r.Lane, most)
+		}
+	}
+}
+
+// leaving returns the end of a lease, and the way to give its lane's place back alone, if there is one. Both call leave.
+func (s answer) leaving(leave func(error)) (end func(Outcome), narrow func()) {
+	end = func(o Outcome) { s.end(o); leave(nil) }
+	if s.narrow != nil {
+		narrow = func() { s.narrow(); leave(nil) }
+	}
+	return end, narrow
 }
 
 // ask asks the first coordinator that answers. It tries three times, because a coordinator may

@@ -392,7 +392,6 @@ func (cs *Coordinators) TurnAway(r lease.Request, why lease.Reason) {
 	defer cs.mu.Unlock()
 	if l := cs.preferred(); l != nil && l.conn != nil && l.conn.counts {
 		l.conn.out.Offer(func(out []byte) []byte { return lease.AppendTurned(out, why, r) })
-		l.conn.out.Wake()
 	}
 }
 

@@ -1,7 +1,7 @@
 // Package flight joins all requests on one edge that wait for the same thumbnail. The coordinator
 // admits and counts one of them, the leader; all get the leader's answer. When the leader alone is
-// refused, because its client has too many renders under way, the oldest waiter of another client
-// leads next.
+// refused, because its client has too many renders under way, or leaves before it is admitted, the oldest
+// waiter of another client leads next.
 //
 // A flight whose render has begun goes on without waiters. When the last waiter leaves earlier, the
 // flight learns that, and ends.
@@ -10,6 +10,7 @@ package flight
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -20,9 +21,12 @@ import (
 // ErrManyOfClient is the cause of the refusal of a client with too many waiters.
 var ErrManyOfClient = errors.New("the client has too many waiters on this edge")
 
+// ErrDeserted means that the client that led a flight has left it: another client may lead.
+var ErrDeserted = errors.New("the client left before the render began")
+
 // Lead takes a flight to its end for the client that leads the flight. It calls Answer once it
 // knows the outcome, and may go on after that. If it returns an error before it calls Answer, that
-// error refuses only that client.
+// error refuses only that client; ErrDeserted refuses nobody.
 type Lead[T any] func(ctx context.Context, f *Flight[T], client string) error
 
 // Group is all flights of one edge. Its methods are safe for concurrent use.
@@ -57,7 +61,10 @@ type Flight[T any] struct {
 	key       string
 	abandoned chan struct{}
 	// The group's mutex guards the fields below.
-	waiters  []*waiter[T] // oldest first
+	waiters  []*waiter[T]  // oldest first
+	leading  string        // the client that leads
+	deserted chan struct{} // closed when the leading client has left
+	stays    bool          // deserted is open
 	answered bool
 	left     bool // abandoned is closed
 	outcome  outcome[T]
@@ -140,10 +147,19 @@ func (g *Group[T]) leave(f *Flight[T], w *waiter[T]) {
 		if other == w {
 			f.waiters = append(f.waiters[:i], f.waiters[i+1:]...)
 			g.forget(w)
+			f.desertWithout(w.client)
 			break
 		}
 	}
 	f.abandonIfEmpty()
+}
+
+// desertWithout tells the leader of an unanswered flight that its client has left.
+func (f *Flight[T]) desertWithout(client string) {
+	if f.stays && client == f.leading && !slices.ContainsFunc(f.waiters, func(w *waiter[T]) bool { return w.client == client }) {
+		f.stays = false
+		close(f.deserted)
+	}
 }
 
 func (g *Group[T]) forget(w *waiter[T]) {
@@ -196,7 +212,9 @@ func (f *Flight[T]) fly(lead Lead[T]) {
 			f.group.mu.Unlock()
 			return
 		}
-		f.refuse(client, err)
+		if !errors.Is(err, ErrDeserted) {
+			f.refuse(client, err)
+		}
 	}
 }
 
@@ -213,7 +231,8 @@ func (f *Flight[T]) leader() (string, bool) {
 		f.abandonIfEmpty()
 		return "", false
 	}
-	return f.waiters[0].client, true
+	f.leading, f.deserted, f.stays = f.waiters[0].client, make(chan struct{}), true
+	return f.leading, true
 }
 
 // refuse answers all waiters of one client with an error.
@@ -253,6 +272,13 @@ func (f *Flight[T]) Answer(value T, err error) {
 
 // Abandoned returns a channel that is closed when the last waiter leaves before an answer.
 func (f *Flight[T]) Abandoned() <-chan struct{} { return f.abandoned }
+
+// Deserted returns a channel that is closed when the last waiter of the leading client leaves before an answer.
+func (f *Flight[T]) Deserted() <-chan struct{} {
+	f.group.mu.Lock()
+	defer f.group.mu.Unlock()
+	return f.deserted
+}
 
 // Counts returns the numbers of flights and of waiters now.
 func (g *Group[T]) Counts() (flights, waiters int) {

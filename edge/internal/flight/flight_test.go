@@ -96,6 +96,50 @@ func TestTheNextClientLeadsAfterARefusal(t *testing.T) {
 	})
 }
 
+// A leader that leaves before its flight is admitted lets the next client lead, also when it has come back meanwhile.
+func TestALeaderLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New[string](10, 10)
+		var order []string
+		lead := func(_ context.Context, f *Flight[string], client string) error {
+			order = append(order, client)
+			select {
+			case <-f.Deserted():
+				time.Sleep(time.Second) // like an admission that ends
+				return ErrDeserted
+			case <-time.After(time.Minute):
+				f.Answer("picture", nil)
+				return nil
+			}
+		}
+		first, leave := context.WithCancel(t.Context())
+		ask(first, g, "a", lead)
+		other := ask(t.Context(), g, "a", lead)
+		b := ask(t.Context(), g, "b", lead)
+		leave()
+		synctest.Wait()
+		if fmt.Sprint(order) != "[a]" {
+			t.Errorf("clients led in the order %v while the first still waits", order)
+		}
+		if got := [2]string{<-other, <-b}; got != [2]string{"picture", "picture"} {
+			t.Errorf("got %q", got)
+		}
+		stopped(t, g)
+
+		g, order = New[string](10, 10), nil
+		first, leave = context.WithCancel(t.Context())
+		ask(first, g, "a", lead)
+		b = ask(t.Context(), g, "b", lead)
+		leave()
+		synctest.Wait()
+		again := ask(t.Context(), g, "a", lead)
+		if got := [2]string{<-b, <-again}; got != [2]string{"picture", "picture"} || fmt.Sprint(order) != "[a b]" {
+			t.Errorf("got %q; clients led in the order %v", got, order)
+		}
+		stopped(t, g)
+	})
+}
+
 func TestTheLastToLeaveAbandonsTheFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := New[string](10, 10)

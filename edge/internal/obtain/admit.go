@@ -31,7 +31,7 @@ func newAdmitting(c Config, widths *ownWidths, m metrics) *admitting {
 // this client.
 func (on *admitting) admit(ctx context.Context, l *leader, original objectstore.Info) (over bool, err error) {
 	began := time.Now()
-	waiting, stop := untilAbandoned(ctx, l.flight)
+	waiting, stop := untilDeserted(ctx, l.flight)
 	defer stop()
 	w := on.estimator.estimate(l.request, l.client, original)
 	if err := on.estimator.impossible(w); err != nil {
@@ -47,25 +47,24 @@ func (on *admitting) admit(ctx context.Context, l *leader, original objectstore.
 	return on.next.proceed(ctx, l, w, g)
 }
 
-// refuseFull returns the fault of a refusal for a request whose lane was full a moment ago. It refuses no work that a
-// bucket may move to another lane: only the store knows.
-func (on *admitting) refuseFull(r Request) error {
+// refuseFull is Obtainer.refuseFull. It refuses no work that a bucket may move to another lane: only the store knows.
+func (on *admitting) refuseFull(r Request, asks bool) error {
 	w := on.estimator.estimate(r, r.Client, objectstore.Info{})
 	if w.bucket = on.buckets.width(w); w.bucketHelps() {
 		return nil
 	}
-	return on.places.RefuseFull(w.need())
+	return on.places.RefuseFull(w.need(), asks)
 }
 
-// untilAbandoned returns a context that ends when the last client has left the flight. stop ends the
+// untilDeserted returns a context that ends when the client that leads the flight has left it. stop ends the
 // context and waits for the watching goroutine; a second call does nothing.
-func untilAbandoned(ctx context.Context, f *flight.Flight[Thumb]) (_ context.Context, stop func()) {
+func untilDeserted(ctx context.Context, f *flight.Flight[Thumb]) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	watching := make(chan struct{})
 	go func() {
 		defer close(watching)
 		select {
-		case <-f.Abandoned():
+		case <-f.Deserted():
 			cancel()
 		case <-ctx.Done():
 		}

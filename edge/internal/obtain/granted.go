@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
+	"github.com/thumbmill/thumbmill/edge/internal/flight"
 	"github.com/thumbmill/thumbmill/edge/internal/places"
 	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/fault"
@@ -32,7 +33,7 @@ func (on *granting) proceed(ctx context.Context, l *leader, w work, g places.Gra
 	}
 	switch {
 	case g.Refusal != nil:
-		return true, on.refuse(l, g.Refusal)
+		return true, on.refuse(ctx, l, g.Refusal)
 	case on.stored.IsStored(ctx, l.request.Target, w.version, l.request.Renew):
 		if g.Lease != nil {
 			g.Lease.Release(admission.Outcome{Stored: true})
@@ -46,15 +47,17 @@ func (on *granting) proceed(ctx context.Context, l *leader, w work, g places.Gra
 	return true, nil
 }
 
-// refuse returns a refusal that concerns only this client. It answers all clients of the flight with
-// any other refusal.
-func (on *granting) refuse(l *leader, err error) error {
+// refuse returns a refusal that concerns only this client, and flight.ErrDeserted if the client left. It answers all
+// clients of the flight with any other refusal.
+func (on *granting) refuse(ctx context.Context, l *leader, err error) error {
 	if f := fault.Of(err); on.throttles.IsOfClient(f) {
 		return f
 	}
 	switch {
+	case errors.Is(err, context.Canceled) && ctx.Err() == nil:
+		return flight.ErrDeserted
 	case errors.Is(err, context.Canceled):
-		err = fault.Wrap(err, fault.Unavailable, "every client left before the render began")
+		err = fault.Wrap(err, fault.Unavailable, "this edge stops: try again")
 	case errors.Is(err, context.DeadlineExceeded):
 		err = fault.Wrap(err, fault.Deadline, "the thumbnail was not ready within %v: ask again later", on.deadline.Whole)
 	}

@@ -128,10 +128,10 @@ func (o *Obtainer) AtHand(ctx context.Context, t target.Target) (Thumb, bool) {
 // RefuseAtOnce returns the fault of a refusal for a thumbnail that AtHand did not find a moment ago, or nil. It returns nil
 // where a refused client gets another size.
 func (o *Obtainer) RefuseAtOnce(r Request) error {
-	if o.sizes.enabled {
+	if o.sizes.enabled || !o.stored.IsLocal() {
 		return nil
 	}
-	return o.refuseLooked(r)
+	return o.refuseFull(r, false)
 }
 
 // Original opens an object of the store of originals, which the edge serves as it is. ctx must
@@ -162,11 +162,12 @@ func (o *Obtainer) Obtain(ctx context.Context, r Request) (Thumb, error) {
 }
 
 func (o *Obtainer) findOrRender(ctx context.Context, r Request) (Thumb, error) {
-	times, source := Times{}, Hit
-	if r.Looked { // a full lane refuses before the second look
-		if err := o.refuseLooked(r); err != nil {
+	times, source, passed := Times{}, Hit, false
+	if r.Looked && o.stored.IsLocal() { // a full lane refuses before the second look
+		if err := o.refuseFull(r, true); err != nil {
 			return Thumb{Times: times}, err
 		}
+		passed = true
 	}
 	for range rounds {
 		began := time.Now()
@@ -181,8 +182,10 @@ func (o *Obtainer) findOrRender(ctx context.Context, r Request) (Thumb, error) {
 		if err := o.widths.check(r.Target); err != nil {
 			return Thumb{Times: times}, err
 		}
-		if err := o.refuseFull(r); err != nil {
-			return Thumb{Times: times}, err
+		if !passed {
+			if err := o.refuseFull(r, true); err != nil {
+				return Thumb{Times: times}, err
+			}
 		}
 		thumb, err := o.joinFlight(ctx, r)
 		if err != nil || thumb.Image != nil {
@@ -198,22 +201,13 @@ func found(hit stored.Hit, from Source, times Times) Thumb {
 	return Thumb{Meta: hit.Meta, Image: hit.Image, Object: hit.Object, Source: from, Times: times, Unsure: hit.Unsure}
 }
 
-// refuseLooked returns the fault of a refusal for a request that AtHand did not answer, where AtHand looks into the whole
-// store.
-func (o *Obtainer) refuseLooked(r Request) error {
-	if !o.stored.IsLocal() {
-		return nil
-	}
-	return o.refuseFull(r)
-}
-
-// refuseFull returns the fault of a refusal for a request whose lane was full a moment ago, and that would begin a
-// flight. It knows the lane as far as the URL tells.
-func (o *Obtainer) refuseFull(r Request) error {
+// refuseFull returns the fault of a refusal for a request whose lane or whose client's line is full, and that would begin
+// a flight. If asks, the request begins one next, unless it is refused. The edge knows the lane as far as the URL tells.
+func (o *Obtainer) refuseFull(r Request, asks bool) error {
 	if r.Bulk || o.flights.Has(flightKey(r)) {
 		return nil
 	}
-	return o.leading.next.refuseFull(r)
+	return o.leading.next.refuseFull(r, asks)
 }
 
 // joinFlight waits for the answer of the thumbnail's flight. Without a flight, the request begins and

@@ -342,7 +342,7 @@ func (a admitter) CountRefusal(by throttle.Name) {
 	a.w.refusals = append(a.w.refusals, by)
 }
 
-func (a admitter) RefuseFull(admission.Request) error {
+func (a admitter) RefuseFull(admission.Request, bool) error {
 	if a.w.full {
 		return throttle.All().Get(throttle.Lane).Refuse(0, throttle.Full)
 	}

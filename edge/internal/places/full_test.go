@@ -33,19 +33,19 @@ func TestAFullLineRefusesEarly(t *testing.T) {
 		}
 		var waiting []<-chan Grant
 		for n := range 5 {
-			if err := w.places.RefuseFull(of("ann", n)); err != nil {
+			if err := w.places.RefuseFull(of("ann", n), true); err != nil {
 				t.Errorf("flight %d: %v", n, err)
 			}
 			waiting = append(waiting, w.get(t.Context(), of("ann", n)))
 			synctest.Wait()
 		}
-		if err := w.places.RefuseFull(of("ann", 9)); !fault.Is(err, fault.Throttled) || len(w.refusals) != 1 {
+		if err := w.places.RefuseFull(of("ann", 9), true); !fault.Is(err, fault.Throttled) || len(w.refusals) != 1 {
 			t.Errorf("beyond the line: %v, counted %v", err, w.refusals)
 		}
-		if err := w.places.RefuseFull(of("ann", 3)); err != nil {
+		if err := w.places.RefuseFull(of("ann", 3), true); err != nil {
 			t.Errorf("another size: %v", err)
 		}
-		if err := w.places.RefuseFull(of("bob", 9)); err != nil {
+		if err := w.places.RefuseFull(of("bob", 9), true); err != nil {
 			t.Errorf("another client: %v", err)
 		}
 		close(gate)
@@ -53,7 +53,7 @@ func TestAFullLineRefusesEarly(t *testing.T) {
 			<-g
 		}
 		synctest.Wait()
-		if err := w.places.RefuseFull(of("ann", 9)); err != nil || len(w.places.convoys.visits) != 0 {
+		if err := w.places.RefuseFull(of("ann", 9), true); err != nil || len(w.places.convoys.visits) != 0 {
 			t.Errorf("after the line: %v, %v", err, w.places.convoys.visits)
 		}
 	})

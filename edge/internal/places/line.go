@@ -44,7 +44,12 @@ type line struct {
 	// turns has a channel for each flight that waits, the first one at the front. It is closed when it is
 	// the flight's turn.
 	turns []chan struct{}
+	// passing counts the flights that refuseFull let through and that do not stand here yet.
+	passing admission.Passing
 }
+
+// full reports whether a line of at most so many flights has no room.
+func (l *line) full(most int) bool { return l.busy+len(l.turns)+l.passing.Count() >= most }
 
 // againSoon is the pause before a flight asks again while other edges' flights of its client are in the way.
 const againSoon = time.Second
@@ -99,7 +104,7 @@ func (l *lines) refuseFull(r admission.Request) error {
 	l.mu.Lock()
 	one := l.of[lineKey{client, r.Flight.Lane}]
 	_, most := l.bounds(client)
-	full := one != nil && one.busy+len(one.turns) >= most
+	full := one != nil && one.full(most)
 	l.mu.Unlock()
 	if !full {
 		return nil
@@ -107,6 +112,15 @@ func (l *lines) refuseFull(r admission.Request) error {
 	err := l.perIP.Refuse(l.limits(client).Timeout, throttle.Full)
 	l.count(r, err)
 	return err
+}
+
+// expect keeps a place for a flight that stands in its client's line soon.
+func (l *lines) expect(r admission.Request) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if one := l.of[lineKey{r.Flight.Client, r.Flight.Lane}]; one != nil { // a line without flights has room
+		one.passing.Add()
+	}
 }
 
 // count counts a refusal by the line itself.
@@ -204,6 +218,7 @@ func (l *lines) change(key lineKey, how func(*line) error) error {
 // stand returns a way to put a client's flight at the end of a line.
 func (l *lines) stand(client string) func(*line, chan struct{}) error {
 	return func(one *line, turn chan struct{}) error {
+		one.passing.Arrive()
 		if _, most := l.bounds(client); one.busy+len(one.turns) >= most {
 			return l.perIP.Refuse(l.limits(client).Timeout, throttle.Full)
 		}

@@ -54,7 +54,7 @@ func (o *office) taken() int {
 
 func (o *office) CountRefusal(throttle.Name) {}
 
-func (o *office) RefuseFull(admission.Request) error             { return nil }
+func (o *office) RefuseFull(admission.Request, bool) error       { return nil }
 func (o *office) TurnAway(_ admission.Request, why lease.Reason) { o.counted = append(o.counted, why) }
 
 func (o *office) Admit(ctx context.Context, r admission.Request) (admission.Lease, bool, error) {

@@ -32,8 +32,9 @@ type Config struct {
 type Admitter interface {
 	admitter
 	CountRefusal(by throttle.Name)
-	// RefuseFull returns the fault of a refusal if the flight's lane was full a moment ago, and counts it.
-	RefuseFull(r admission.Request) error
+	// RefuseFull returns the fault of a refusal if the flight's lane is full, and counts it. If asks, the flight asks
+	// next, unless it is refused.
+	RefuseFull(r admission.Request, asks bool) error
 	// TurnAway counts a refusal by per-ip that this edge decided: lease.Full or lease.TimedOut.
 	TurnAway(r admission.Request, why lease.Reason)
 }
@@ -107,18 +108,25 @@ func New(c Config) *Places {
 	}
 }
 
-// RefuseFull refuses a flight whose client's line is full, or whose lane was full a moment ago, before anything else is
-// asked for it. A lane that is full only because the queue stalls refuses nothing.
-func (on *Places) RefuseFull(n Need) error {
-	if !on.convoys.has(n) {
+// RefuseFull refuses a flight whose client's line or whose lane is full, before anything else is asked for it. If asks, the
+// flight asks next, unless it is refused: the place that it found is kept for it for a moment. A lane that is full only
+// because the queue stalls refuses nothing.
+func (on *Places) RefuseFull(n Need, asks bool) error {
+	stands := !on.convoys.has(n)
+	if stands {
 		if err := on.line.refuseFull(n.Request); err != nil {
 			return err
 		}
 	}
-	if on.stall.isOfQueue() {
-		return nil
+	if !on.stall.isOfQueue() {
+		if err := on.admitter.RefuseFull(n.Request, asks); err != nil {
+			return err
+		}
 	}
-	return on.admitter.RefuseFull(n.Request)
+	if stands && asks {
+		on.line.expect(n.Request)
+	}
+	return nil
 }
 
 // Get asks for a flight's places, alone or behind another flight. The caller closes the grant.

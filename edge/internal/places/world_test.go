@@ -115,7 +115,7 @@ func (w *world) CountRefusal(by throttle.Name) {
 	w.refusals = append(w.refusals, by)
 }
 
-func (w *world) RefuseFull(admission.Request) error          { return nil }
+func (w *world) RefuseFull(admission.Request, bool) error    { return nil }
 func (w *world) TurnAway(admission.Request, lease.Reason)    { w.CountRefusal(throttle.PerIP) }
 func (w *world) Electing() bool                              { return w.electing }
 func (w *world) Unstarted(renderjob.Lane) time.Duration      { return w.unstarted }

@@ -81,7 +81,7 @@ func (l Links) mediaWiki(o Options) (string, error) {
 	case path == "":
 		return "", errors.New("only originals of a wiki have such URLs")
 	case o.Width <= 0 || o.Height > 0 || o.Crop != nil || o.Smart || len(o.Filters) > 0:
-		return "", errors.New("such URLs have a width, and no height, crop or filter")
+		return "", errors.New("such URLs have a width, and no height, crop or filter: give a width alone")
 	}
 	return path, nil
 }

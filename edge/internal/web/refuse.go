@@ -79,6 +79,9 @@ func (x *exchange) logRefusal(f *fault.Fault) {
 	if f.Throttle == "" && f.Kind.Traits().Status >= http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
+	if !x.handler.log.Enabled(x.r.Context(), level) { // to make the arguments costs memory
+		return
+	}
 	x.handler.log.Log(x.r.Context(), level, "refuse request", "request", x.id, "client", x.client.Key, "path", x.r.URL.Path, "fault", f.Kind, "error", f)
 }
 

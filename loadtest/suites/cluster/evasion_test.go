@@ -135,6 +135,47 @@ func TestNobodyEvadesPerIP(t *testing.T) {
 	}
 }
 
+// A client that joins the flights of another one, which then leaves, has its own share beside the renders of the other
+// client that have begun, and no more.
+func TestNobodyInheritsAShare(t *testing.T) {
+	t.Parallel()
+	r := &rendering{now: map[string]int{}, most: map[string]int{}, gates: map[string]chan struct{}{}}
+	c := Start(t, Options{Render: r.draw, Settings: func(s *settings.Settings) {
+		s.Renderer.Slots, s.Renderer.Batch = 6, 1
+		s.Throttle.PerIP.Workers = share
+		waitLong(s)
+	}})
+	release := r.hold("eve")
+	defer release()
+	other, leave := context.WithCancel(t.Context())
+	defer leave()
+	ask := func(ctx context.Context, client string) (answers []<-chan Answer) {
+		for n := range attempts {
+			answers = append(answers, c.Go(ctx, c.Edges[0], fmt.Sprintf("/unsafe/60x/eve-%d.jpg", n), client))
+		}
+		return answers
+	}
+	waiting := func(all int) func() bool {
+		return func() bool { return c.Edges[0].Metric(t, "thumbmill_flight_waiters") == float64(all) }
+	}
+	for n := range attempts {
+		landscape(c, fmt.Sprintf("eve-%d.jpg", n))
+	}
+	ask(other, bob)
+	Eventually(t, "the other client has its share, and waits", func() bool { now, _ := r.count("eve"); return now == share && waiting(attempts)() })
+	answers := ask(t.Context(), alice)
+	Eventually(t, "the evader has joined", waiting(2*attempts))
+	leave()
+	Eventually(t, "the evader has its own share", func() bool { now, _ := r.count("eve"); return now == 2*share && waiting(attempts)() })
+	release()
+	for _, answer := range answers {
+		(<-answer).Wants(t, http.StatusOK)
+	}
+	if _, most := r.count("eve"); most > 2*share {
+		t.Errorf("two clients had %d renders at once, want %d", most, 2*share)
+	}
+}
+
 // evades lets an evader with originals of its own use a trick.
 func evades(t *testing.T, c *Cluster, r *rendering, k trick, who string) {
 	t.Helper()

@@ -91,7 +91,7 @@ func (s *site) startEdge() {
 func (s *site) renderWith(instances, slots int) {
 	s.t.Helper()
 	s.instances, s.slots = instances, slots
-	s.renderers, s.endRenderers = startRenderers(s.t, order{s.queue.URL(), s.dir, instances, slots})
+	s.renderers, s.endRenderers = s.startRenderers(instances, slots)
 	// The lane refuses some of these requests until heartbeats have told its size.
 	if !eventually.Succeeds(s.t, startWithin, "the site renders", func() error { return s.drive(2*instances*slots, s.miss) }) {
 		s.t.FailNow()

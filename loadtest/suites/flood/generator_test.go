@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,8 @@ type report struct {
 	Good, Refused, Other int
 	Served               []time.Duration // times of good answers
 	Turned               []time.Duration // times of refusals at once
+	InSite               []time.Duration // the same from the request's way into the kernel to the answer's: without the generator's own waits
+	Late                 int             // refusals at once that came after the looks for the thumbnail and its original
 	Waited               []time.Duration // times of refusals of requests that stood in line before
 	Last                 int64
 	CPU                  time.Duration `json:"-"` // of the generator
@@ -111,12 +114,12 @@ func (g *generator) keepAsking(ctx context.Context, i int) {
 	client := i % g.order.Clients
 	for pace.wait(ctx); ctx.Err() == nil; pace.wait(ctx) {
 		asked := time.Now()
-		status, waited, err := c.ask(ctx, g.order.Address, g.path(), fmt.Sprintf("10.%d.%d.%d", g.order.Network, client/200, 1+client%200))
+		a, err := c.ask(ctx, g.order.Address, g.path(), fmt.Sprintf("10.%d.%d.%d", g.order.Network, client/200, 1+client%200))
 		if err != nil {
 			c.close()
 		}
 		if end, _ := ctx.Deadline(); time.Until(end) > 10*time.Millisecond { // else the end cut the answer off
-			g.count(status, waited, time.Since(asked))
+			g.count(a, time.Since(asked))
 		}
 	}
 }
@@ -126,30 +129,42 @@ func (g *generator) path() string {
 	return fmt.Sprintf(g.order.Paths, n, n%originals)
 }
 
-func (g *generator) count(status int, waited bool, took time.Duration) {
+func (g *generator) count(a answer, took time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	r := &g.report
-	switch status {
+	switch a.status {
 	case http.StatusOK:
 		r.Good++
 		r.Served = append(r.Served, took)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		r.Refused++
-		if waited {
+		if hasWaited(a.timing) {
 			r.Waited = append(r.Waited, took)
-		} else {
-			r.Turned = append(r.Turned, took)
+			return
+		}
+		r.Turned = append(r.Turned, took)
+		r.InSite = append(r.InSite, a.received.Sub(a.sent))
+		if strings.Contains(a.timing, "lookup;") {
+			r.Late++
 		}
 	default:
 		r.Other++
 	}
 }
 
+// answer is the part of an answer that the report needs.
+type answer struct {
+	status         int    // 0: no whole answer
+	timing         string // the header Server-Timing
+	sent, received time.Time
+}
+
 // connection is one connection of HTTP/1.1. It takes less of the machine than http.Client.
 type connection struct {
-	conn net.Conn // nil: not open
-	in   *bufio.Reader
+	conn  net.Conn // nil: not open
+	bytes *stamped
+	in    *bufio.Reader
 }
 
 func (c *connection) close() {
@@ -160,9 +175,16 @@ func (c *connection) close() {
 }
 
 func (c *connection) open(address string) (err error) {
-	if c.conn == nil {
-		c.conn, err = net.DialTimeout("tcp", address, 5*time.Second)
-		c.in = bufio.NewReaderSize(c.conn, 16<<10)
+	if c.conn != nil {
+		return nil
+	}
+	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
+	if err != nil {
+		return err
+	}
+	c.conn = conn
+	if c.bytes, err = stamp(conn.(*net.TCPConn)); err == nil {
+		c.in = bufio.NewReaderSize(c.bytes, 16<<10)
 	}
 	return err
 }
@@ -182,25 +204,26 @@ func hasWaited(timing string) bool {
 	return err == nil && took >= stood
 }
 
-// ask returns the status of an answer, and whether the request stood in line. It returns 0 and an error without a whole
-// answer by the end of ctx.
-func (c *connection) ask(ctx context.Context, address, path, client string) (status int, waited bool, err error) {
+// ask returns the answer to a request. It returns an error without a whole answer by the end of ctx.
+func (c *connection) ask(ctx context.Context, address, path, client string) (a answer, err error) {
 	if err := c.open(address); err != nil {
-		c.conn = nil
-		return 0, false, err
+		return a, err
 	}
 	end, _ := ctx.Deadline()
 	_ = c.conn.SetDeadline(end)
-	if _, err := io.WriteString(c.conn, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: "+client+"\r\n\r\n"); err != nil {
-		return 0, false, err
+	text := "GET " + path + " HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: " + client + "\r\n\r\n"
+	a.sent = time.Now()
+	if _, err := io.WriteString(c.conn, text); err != nil {
+		return a, err
 	}
-	answer, err := http.ReadResponse(c.in, nil)
+	got, err := http.ReadResponse(c.in, nil)
 	if err != nil {
-		return 0, false, err
+		return a, err
 	}
-	defer func() { _ = answer.Body.Close() }()
-	if _, err = io.Copy(io.Discard, answer.Body); err != nil {
-		return 0, false, err
+	defer func() { _ = got.Body.Close() }()
+	if _, err = io.Copy(io.Discard, got.Body); err != nil {
+		return a, err
 	}
-	return answer.StatusCode, hasWaited(answer.Header.Get("Server-Timing")), nil
+	a.status, a.timing, a.received = got.StatusCode, got.Header.Get("Server-Timing"), c.bytes.at
+	return a, nil
 }

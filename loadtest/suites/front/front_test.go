@@ -272,6 +272,7 @@ func suite(t *testing.T, start func(testing.TB, [2]string) string) {
 		{"no request waits for another's refusal", refusesTogether},
 		{"another edge is asked if one cannot reach the store", asksAnother},
 		{"formats are kept apart", varies},
+		{"sites are kept apart", keepsSites},
 		{"only a query that changes the answer makes a copy", keysOnPath},
 		{"a flood makes few copies", floods},
 		{"a POST reaches an edge", posts},
@@ -361,6 +362,21 @@ func varies(t *testing.T, _ *edges, front string) {
 	}
 }
 
+func keepsSites(t *testing.T, e *edges, front string) {
+	for asked, host := range []string{"en.wiki.example", "any.example"} {
+		for range 2 {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, front+"/site.jpg", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Host = host
+			if a := do(t, request); a.status != 200 || e.count("/site.jpg") != asked+1 {
+				t.Errorf("%s: %d; edges were asked %d times, want %d", host, a.status, e.count("/site.jpg"), asked+1)
+			}
+		}
+	}
+}
+
 func keysOnPath(t *testing.T, e *edges, front string) {
 	for _, c := range []struct {
 		path, query string
@@ -407,6 +423,7 @@ func floods(t *testing.T, e *edges, front string) {
 		"formats": {"/format-flood", 5, func(i int, r *http.Request) {
 			r.Header.Set("Accept", fmt.Sprintf("%s,image/%d", []string{"image/avif", "image/webp", "image/jxl", "text/html", "application/json"}[i%5], i))
 		}},
+		"hosts":   {"/flood4", 1, func(i int, r *http.Request) { r.Host = fmt.Sprint(i, ".example") }},
 		"origins": {"/origin-flood", 1, func(i int, r *http.Request) { r.Header.Set("Origin", fmt.Sprintf("https://%d.example", i)) }},
 	} {
 		for i := range 150 {

@@ -15,9 +15,20 @@ import (
 // photographs copies the photographs of ORIGINALS into the folder, or draws some.
 func photographs(b *testing.B, dir string) (names []string) {
 	b.Helper()
+	return givenOr(b, dir, drawPhotographs)
+}
+
+// fromCameras does the same, and draws photographs as large as cameras make them.
+func fromCameras(b *testing.B, dir string) (names []string) {
+	b.Helper()
+	return givenOr(b, dir, drawFromCameras)
+}
+
+func givenOr(b *testing.B, dir string, otherwise func(*testing.B, string) []string) (names []string) {
+	b.Helper()
 	from := os.Getenv("ORIGINALS")
 	if from == "" {
-		return drawPhotographs(b, dir)
+		return otherwise(b, dir)
 	}
 	files, _ := filepath.Glob(filepath.Join(from, "*.jp*g"))
 	for _, file := range files {
@@ -58,6 +69,24 @@ func drawPhotographs(b *testing.B, dir string) (names []string) {
 	}
 	return names
 }
+
+// drawFromCameras draws eight photographs of 12 to 24 megapixels, with 5 to 10 MB.
+func drawFromCameras(b *testing.B, dir string) (names []string) {
+	b.Helper()
+	for i, size := range [][2]int{{4000, 3000}, {4000, 3000}, {4608, 3456}, {4608, 3456}, {5184, 3888}, {5472, 3648}, {6000, 4000}, {6000, 4000}} {
+		name := fmt.Sprintf("camera%d.jpg", i)
+		body, err := photograph.Grainy(size[0], size[1], uint64(i), grain)
+		if err != nil {
+			b.Fatal(err)
+		}
+		write(b, filepath.Join(dir, name), body)
+		names = append(names, name)
+	}
+	return names
+}
+
+// grain lets a megapixel take about 420 KB, as in the photographs of cameras at their finest quality.
+const grain = 2
 
 // noisy draws a photograph.
 func noisy(b *testing.B, width, height int, seed uint64) []byte {

@@ -43,6 +43,7 @@ type scenario struct {
 type measures struct {
 	cpu, rate, tail, size, memory []float64 // ms a thumbnail; thumbnails a second; ms; KB; peak MB
 	similarity                    float64
+	processes                     []string // memory of each process at the last round's peak
 }
 
 // BenchmarkPeers prints a table for each scenario: medians of interleaved rounds, and ratios to the
@@ -124,13 +125,14 @@ func compare(b *testing.B, s scenario, dir string, originals []string, all []*co
 // round sends the requests of a round and measures their cost.
 func (c *contestant) round(b *testing.B, requests []request, clients int, m *measures) {
 	b.Helper()
-	over, most := make(chan struct{}), make(chan float64)
+	over, most := make(chan struct{}), make(chan sight)
 	go func() { most <- c.process.watch(over) }()
 	before, began := c.process.used(), time.Now()
 	answers := c.ask(b, requests, clients)
 	took := time.Since(began)
 	close(over)
-	m.memory = append(m.memory, <-most)
+	peak := <-most
+	m.memory, m.processes = append(m.memory, peak.sum), peak.each
 	used := c.process.settled() - before
 	n := float64(len(requests))
 	var times, sizes []float64
@@ -145,9 +147,11 @@ func (c *contestant) round(b *testing.B, requests []request, clients int, m *mea
 }
 
 // watch returns the peak memory of a tree, from four measurements a second.
-func (p process) watch(over <-chan struct{}) (most float64) {
+func (p process) watch(over <-chan struct{}) (most sight) {
 	for {
-		most = max(most, p.memory())
+		if now := p.memory(); now.sum > most.sum {
+			most = now
+		}
 		select {
 		case <-over:
 			return most
@@ -214,7 +218,8 @@ func table(all []*contestant, got []measures) string {
 		fmt.Fprintf(&out, "| %s | %.1f | %.2f | %.1f | %.2f | %.0f | %.1f | %.4f | %.0f | %.2f |\n", c.name, median(m.cpu), ratio(m.cpu, reference.cpu),
 			median(m.rate), ratio(m.rate, reference.rate), median(m.tail), median(m.size), m.similarity, median(m.memory), ratio(m.memory, reference.memory))
 	}
-	return out.String() + "\n"
+	fmt.Fprintf(&out, "\nMB of each process of %s at its last peak (anonymous): %s\n\n", all[0].name, strings.Join(got[0].processes, ", "))
+	return out.String()
 }
 
 // first returns the results of the peer that ratios refer to.

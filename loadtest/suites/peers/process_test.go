@@ -3,6 +3,7 @@ package peers
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -93,13 +94,20 @@ func (p process) used() time.Duration {
 // settled waits until work has ended, and returns the used time.
 func (p process) settled() time.Duration { return processes.Settled(p.used) }
 
-// memory returns the memory of the tree in MB. A shared page counts for each process with an equal
-// part.
-func (p process) memory() (sum float64) {
+// sight is the memory of a tree at one moment.
+type sight struct {
+	sum  float64  // MB
+	each []string // of each process: MB, and the anonymous part
+}
+
+// memory returns the memory of the tree. A shared page counts for each process with an equal part.
+func (p process) memory() (s sight) {
 	for _, pid := range p.tree() {
-		sum += float64(processes.PSS(pid)) / (1 << 20)
+		whole, anonymous := processes.Memory(pid)
+		s.sum += float64(whole) / (1 << 20)
+		s.each = append(s.each, fmt.Sprintf("%.0f (%.0f)", float64(whole)/(1<<20), float64(anonymous)/(1<<20)))
 	}
-	return sum
+	return s
 }
 
 // tree returns the process and all processes below it.
@@ -138,8 +146,8 @@ func TestProcessorTimeOfAGroupIsRead(t *testing.T) {
 }
 
 func TestMemoryIsMeasured(t *testing.T) {
-	if own := (process{pid: os.Getpid()}); own.memory() <= 1 {
-		t.Errorf("this process has %v MB", own.memory())
+	if own := (process{pid: os.Getpid()}); own.memory().sum <= 1 || len(own.memory().each) == 0 {
+		t.Errorf("this process has %+v", own.memory())
 	}
 }
 

@@ -23,6 +23,10 @@ func scenarios(all bool) []scenario {
 			requests: widths(200, count(24, 12)), bounds: []bound{memoryAtMost(0.55)},
 		},
 		{
+			name: "cameras", what: "as memory, of photographs of 12 to 24 megapixels with 5 to 10 MB", prepare: fromCameras, clients: 8, against: withFewArenas,
+			requests: widths(200, count(12, 6)), bounds: []bound{memoryAtMost(0.55)},
+		},
+		{
 			name: "progressive", what: "progressive photographs at an eighth or less", prepare: progressive, clients: 8, against: contestants,
 			requests: widths(100, count(6, 3)), bounds: []bound{processorTime(0.3)},
 		},

@@ -24,6 +24,7 @@ import (
 const (
 	connections = 8
 	originals   = 40 // many, so that few misses of the same original wait together
+	large       = 16 // of 24 megapixels
 	widest      = 400
 	narrowest   = 50
 )
@@ -39,27 +40,33 @@ type cluster struct {
 // clusters starts this tree's cluster, and an older one if OLDER names it.
 func clusters(b *testing.B) []*cluster {
 	b.Helper()
-	program := os.Getenv("THUMBMILL")
-	if program == "" {
-		program = filepath.Join(programs.Build(b, programs.Thumbmill), "thumbmill")
-	}
-	all := []*cluster{start(b, "this", program)}
+	this := program(b)
+	// All requests come from one exempt address, and no wait is limited.
+	unlimited := []string{"THUMBMILL_THROTTLE_EXEMPT=127.0.0.0/8", "THUMBMILL_THROTTLE_QUEUE_WAIT=1m"}
+	all := []*cluster{start(b, "this", this, unlimited...)}
 	if older := os.Getenv("OLDER"); older != "" {
-		all = append(all, start(b, "older", older))
+		all = append(all, start(b, "older", older, unlimited...))
 	}
 	return all
 }
 
-// start runs a cluster until the benchmark ends. All requests come from one exempt address, and no
-// wait is limited.
-func start(b *testing.B, name, program string) *cluster {
+// program returns the program that THUMBMILL names, or this tree's.
+func program(b *testing.B) string {
+	b.Helper()
+	if named := os.Getenv("THUMBMILL"); named != "" {
+		return named
+	}
+	return filepath.Join(programs.Build(b, programs.Thumbmill), "thumbmill")
+}
+
+// start runs a cluster with settings until the benchmark ends.
+func start(b *testing.B, name, program string, settings ...string) *cluster {
 	b.Helper()
 	dir, address := b.TempDir(), servers.FreeAddress(b)
 	drawOriginals(b, filepath.Join(dir, "originals"))
 	cmd := exec.Command(program, "serve", "--listen", address, "--admin-listen", "127.0.0.1:0", "--coordinator-listen", "127.0.0.1:0",
 		"--originals", filepath.Join(dir, "originals"), "--thumbnails", filepath.Join(dir, "thumbnails"))
-	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir, "XDG_CONFIG_HOME="+dir, "THUMBMILL_LOG_LEVEL=warn",
-		"THUMBMILL_THROTTLE_EXEMPT=127.0.0.0/8", "THUMBMILL_THROTTLE_QUEUE_WAIT=1m")
+	cmd.Env = append(append(os.Environ(), "XDG_RUNTIME_DIR="+dir, "XDG_CONFIG_HOME="+dir, "THUMBMILL_LOG_LEVEL=warn"), settings...)
 	cmd.Stderr = os.Stderr
 	ended, err := servers.Launch(cmd)
 	must(b, err)
@@ -72,7 +79,7 @@ func start(b *testing.B, name, program string) *cluster {
 	return c
 }
 
-// drawOriginals stores one photograph of usual proportions under many names.
+// drawOriginals stores one photograph of usual proportions under many names, and a large one.
 func drawOriginals(b *testing.B, dir string) {
 	b.Helper()
 	body, err := samples.JPEG(samples.Landscape(1600, 1200))
@@ -80,6 +87,11 @@ func drawOriginals(b *testing.B, dir string) {
 	must(b, os.MkdirAll(dir, 0o755))
 	for i := range originals {
 		must(b, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.jpg", i)), body, 0o644))
+	}
+	body, err = samples.JPEG(samples.Landscape(6000, 4000))
+	must(b, err)
+	for i := range large {
+		must(b, os.WriteFile(filepath.Join(dir, fmt.Sprintf("large-%d.jpg", i)), body, 0o644))
 	}
 }
 

@@ -17,5 +17,5 @@ func blameChange(original *source.Original, err error) error {
 	if !about || !original.Changed() {
 		return err
 	}
-	return fault.Wrap(err, fault.OriginalStore, "the original changed during the render")
+	return fault.Wrap(err, fault.OriginalStore, "the original changed during the render: ask again")
 }

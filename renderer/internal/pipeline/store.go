@@ -42,7 +42,7 @@ func (j *job) put(ctx context.Context, image []byte, version string) *fault.Faul
 	j.storing.Lock()
 	defer j.storing.Unlock()
 	if j.purged.Load() {
-		return fault.New(fault.OriginalStore, "the original was purged during the render")
+		return fault.New(fault.OriginalStore, "the original was purged during the render: ask again")
 	}
 	j.storeBucket(ctx, version)
 	if err := j.thumbnails.Put(ctx, j.job.Key, image, j.meta(version)); err != nil {
@@ -51,7 +51,7 @@ func (j *job) put(ctx context.Context, image []byte, version string) *fault.Faul
 	}
 	if j.changed(ctx, version) || j.purged.Load() { // a purge can also come while changed asks the store
 		j.takeBack(ctx)
-		return fault.New(fault.OriginalStore, "the original changed during the render")
+		return fault.New(fault.OriginalStore, "the original changed during the render: ask again")
 	}
 	return nil
 }

@@ -7,18 +7,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// computing lists the system calls that Go's runtime and a decoder need to compute: memory, threads,
-// time, and open descriptors. It has no open, no socket and no exec.
+// computing lists the system calls that Go's runtime and a decoder need to compute. It has no open, no socket and no
+// exec.
 var computing = []string{
+	// to read the original, and to write the picture into a memory file
 	"read", "readv", "pread64", "write", "writev", "pwrite64", "lseek", "fstat", "ftruncate", "close",
+	// to get tasks with their descriptors and to send reports; libvips reads a copy of the descriptor
 	"recvmsg", "sendto", "dup", "dup3",
+	// for memory
 	"mmap", "mremap", "munmap", "mprotect", "madvise", "mincore", "brk", "memfd_create", "membarrier",
+	// for threads
 	"futex", "clone3", "set_robust_list", "rseq", "set_tid_address", "arch_prctl", "restart_syscall",
+	// for signals, which Go's runtime sends to its own threads
 	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "sigaltstack",
+	// to know the process, its processors and its memory, as libraries do before they start threads
 	"getpid", "gettid", "getppid", "sched_yield", "sched_getaffinity", "getcpu", "sysinfo", "uname", "getrandom",
+	// for the time, where the kernel answers with a call only, and for timers
 	"clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "getrusage", "times",
 	"timer_create", "timer_settime", "timer_delete", "setitimer",
+	// to wait for descriptors
 	"epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_wait", "eventfd2", "poll", "ppoll", "pipe2",
+	// to end
 	"exit", "exit_group",
 }
 

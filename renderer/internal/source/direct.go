@@ -75,7 +75,7 @@ func (o *Original) Named(ctx context.Context) (*os.File, error) {
 	}
 	if made.Version != o.Version {
 		made.Release()
-		return nil, fault.New(fault.OriginalStore, "the original changed while the renderer read it")
+		return nil, fault.New(fault.OriginalStore, "the original changed while the renderer read it: ask again")
 	}
 	d.copy = made
 	return made.File, nil

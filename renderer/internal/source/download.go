@@ -118,7 +118,7 @@ func (s *Source) resume(ctx context.Context, e *entry, from int64, version strin
 	}
 	if info.Version != version {
 		_ = object.Close()
-		return nil, fault.New(fault.OriginalStore, "the original changed while the renderer read it")
+		return nil, fault.New(fault.OriginalStore, "the original changed while the renderer read it: ask again")
 	}
 	if _, err := object.Seek(from, io.SeekStart); err != nil {
 		_ = object.Close()

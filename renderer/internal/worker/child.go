@@ -87,10 +87,11 @@ func confine(c craft) (Ready, error) {
 	if err != nil {
 		return ready, err
 	}
-	footprint.AfterStart()
+	started := footprint.Read()
 	p := c.profile()
 	p.Memory, p.File, p.Descriptors = memory, maxFile, maxDescriptors
 	ready.Layers, err = sandbox.Enter(p)
+	started.GiveBack()
 	return ready, err
 }
 

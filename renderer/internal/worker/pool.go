@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +32,8 @@ var ErrDied = errors.New("the worker died during the render")
 type Config struct {
 	Kind    Kind
 	Slots   int             // workers that can be busy at once
-	Standby int             // workers that start with the pool, the others start when needed; 0 = all
+	Standby int             // workers that start with the pool and stay; the pool starts at least one, to know its engine
+	Rest    time.Duration   // time without a task after which a worker ends that need not stay; 0 = never
 	Memory  uint64          // address space of each worker and of each tool, bytes
 	TempDir string          // parent of the tool workers' folders
 	Scratch int64           // bytes that a tool may write to its folder
@@ -47,8 +47,7 @@ type Config struct {
 	Killed *prometheus.CounterVec
 }
 
-// most returns the number of workers: one for each slot, and spares. A spare draws slow jobs beside the slots, and
-// replaces a killed worker at once, however long a start takes.
+// most returns the number of workers: one for each slot, and those that draw slow jobs beside the slots.
 func (c Config) most() int { return c.Slots + lanes.SlowSlots(c.Slots) }
 
 func (c Config) programs() string {
@@ -88,14 +87,14 @@ func NewPool(c Config) (*Pool, error) {
 	most := c.most()
 	p := &Pool{
 		config: c, spawn: make(chan chan spawned), idle: make(chan *process, most), fresh: make(chan *process, most),
-		size: min(cmp.Or(c.Standby, most), most), running: map[*process]struct{}{},
+		size: max(1, min(c.Standby, most)), running: map[*process]struct{}{},
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.group.Go(p.spawner)
 	for i := range p.size {
 		w, err := p.start()
 		if err == nil {
-			p.fresh <- w
+			p.offer(p.fresh, w)
 			err = enough(c.Require, w.ready.Layers)
 		}
 		if err != nil {
@@ -105,6 +104,9 @@ func NewPool(c Config) (*Pool, error) {
 		if i == 0 {
 			p.ready = w.ready
 		}
+	}
+	if c.Rest > 0 {
+		p.group.Go(p.thin)
 	}
 	return p, nil
 }
@@ -255,7 +257,7 @@ func (p *Pool) putBack(w *process, spent bool) {
 		p.fixed.Store(true)
 	}
 	if !spent && !w.low && (p.config.Recycle == 0 || w.tasks < p.config.Recycle) {
-		p.idle <- w
+		p.offer(p.idle, w)
 		return
 	}
 	p.config.Killed.WithLabelValues("recycled").Inc()
@@ -280,16 +282,11 @@ func (p *Pool) awaitIdle(ctx context.Context) (*process, error) {
 	}
 }
 
-// takeIdle takes a worker that has worked, or else a fresh worker. It starts another worker when it takes the last
-// fresh one.
+// takeIdle takes a worker that has worked, or else a fresh worker. If none is idle, it starts another one, within the
+// bound, and takes the first that is free.
 func (p *Pool) takeIdle(ctx context.Context) (*process, error) {
-	select {
-	case w := <-p.idle:
+	if w := p.takeOrGrow(); w != nil {
 		return w, nil
-	default:
-	}
-	if len(p.fresh) <= 1 {
-		p.grow()
 	}
 	select {
 	case w := <-p.idle:
@@ -303,14 +300,60 @@ func (p *Pool) takeIdle(ctx context.Context) (*process, error) {
 	}
 }
 
-// grow starts one more worker, within slots and spares.
-func (p *Pool) grow() {
-	p.mu.Lock()
+// takeOrGrow takes an idle worker. If none is idle, it starts one more, within the bound, and returns nil.
+func (p *Pool) takeOrGrow() *process {
+	p.mu.Lock() // so that rested takes no worker between the look and the start
 	defer p.mu.Unlock()
+	for _, from := range []chan *process{p.idle, p.fresh} {
+		select {
+		case w := <-from:
+			return w
+		default:
+		}
+	}
 	if p.size < p.config.most() && p.ctx.Err() == nil {
 		p.size++
 		p.group.Go(p.restock)
 	}
+	return nil
+}
+
+// offer makes a worker free for the next task.
+func (p *Pool) offer(to chan *process, w *process) {
+	w.idleFrom = time.Now()
+	to <- w
+}
+
+// thin ends workers that had no task for the time of Rest, until the standby workers are left.
+func (p *Pool) thin() {
+	for periodic.Sleep(p.ctx, p.config.Rest) == nil {
+		for w := p.rested(); w != nil; w = p.rested() {
+			p.config.Log.Debug("end worker without a task", "kind", p.config.Kind, "pid", w.cmd.Process.Pid)
+			w.kill()
+			p.forget(w)
+		}
+	}
+}
+
+// rested removes a worker from the pool that need not stay, or returns nil.
+func (p *Pool) rested() *process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.size <= p.config.Standby {
+		return nil
+	}
+	for _, from := range []chan *process{p.idle, p.fresh} {
+		select {
+		case w := <-from:
+			if time.Since(w.idleFrom) >= p.config.Rest {
+				p.size--
+				return w
+			}
+			from <- w
+		default:
+		}
+	}
+	return nil
 }
 
 // bury removes a worker that died while it was idle, and starts another.
@@ -369,7 +412,7 @@ func (p *Pool) restock() {
 	for p.ctx.Err() == nil {
 		w, err := p.start()
 		if err == nil {
-			p.fresh <- w
+			p.offer(p.fresh, w)
 			return
 		}
 		p.config.Log.Error("start worker", "error", err)

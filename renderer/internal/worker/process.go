@@ -49,6 +49,8 @@ type process struct {
 	tasks  int           // number of tasks so far
 	low    bool          // it kept the priority of a task that yields
 	spent  time.Duration // processor time of these tasks, as far as they ended
+	// idleFrom is the end of its start or of its last task.
+	idleFrom time.Time
 	// overflowed means that watch killed the worker because its tool wrote too much.
 	overflowed atomic.Bool
 }

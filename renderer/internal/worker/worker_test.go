@@ -32,6 +32,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
 	"github.com/thumbmill/thumbmill/renderer/internal/tools"
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/lanes"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
@@ -48,7 +49,7 @@ func newPoolOf(t testing.TB, kind Kind, slots int) *Pool {
 	t.Helper()
 	killed := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killed"}, []string{"reason"})
 	p, err := NewPool(Config{
-		Kind: kind, Slots: slots, Memory: 3 << 30, TempDir: t.TempDir(), Scratch: 64 << 20,
+		Kind: kind, Slots: slots, Standby: slots + lanes.SlowSlots(slots), Memory: 3 << 30, TempDir: t.TempDir(), Scratch: 64 << 20,
 		Require: []sandbox.Layer{sandbox.NoNewPrivs, sandbox.Rlimits, sandbox.Landlock, sandbox.Seccomp},
 		Log:     slog.New(slog.DiscardHandler), Killed: killed,
 	})
@@ -413,7 +414,7 @@ func TestThumbnailsAreBounded(t *testing.T) {
 	}
 }
 
-// The pool replaces a worker after its share of tasks, and always has a spare.
+// The pool replaces a worker after its share of tasks.
 func TestWorkersAreRecycled(t *testing.T) {
 	p := newPool(t, 1)
 	p.config.Recycle = 2
@@ -435,9 +436,9 @@ func TestWorkersAreRecycled(t *testing.T) {
 }
 
 // The pool first starts the standby workers, then the others one by one as tasks come together. It prefers workers
-// that have worked.
-func TestAPoolGrowsOnDemand(t *testing.T) {
-	p, err := NewPool(Config{Kind: Vips, Slots: 2, Standby: 1, Memory: 3 << 30, TempDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+// that have worked, and ends those that are not needed any more.
+func TestAPoolGrowsAndShrinksOnDemand(t *testing.T) {
+	p, err := NewPool(Config{Kind: Tools, Slots: 2, Memory: 3 << 30, TempDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -449,26 +450,38 @@ func TestAPoolGrowsOnDemand(t *testing.T) {
 		}
 		return w
 	}
-	if n := len(p.PIDs()); n != 1 {
-		t.Errorf("%d workers started, want 1", n)
-	}
 	first := take()
 	p.putBack(first, false)
-	eventually.Holds(t, soon, "the pool has a spare", func() bool { return len(p.PIDs()) == 2 })
-	for range 3 {
-		w := take()
-		if w != first {
-			t.Error("the pool took the spare, although another worker is idle")
-		}
-		p.putBack(w, false)
+	if w := take(); w != first || len(p.PIDs()) != 1 {
+		t.Errorf("the pool has %d workers, although one was idle", len(p.PIDs()))
 	}
-	take()
-	take()
-	eventually.Holds(t, soon, "the pool has a spare", func() bool { return len(p.fresh) == 1 })
-	take()
-	if n := len(p.PIDs()); n != 2+1 {
-		t.Errorf("%d workers started for two tasks at once", n)
+	p.putBack(take(), false)
+	p.putBack(first, false)
+	if n := len(p.PIDs()); n != 2 {
+		t.Errorf("%d workers for two tasks at once", n)
 	}
+	p.config.Rest = time.Millisecond
+	p.group.Go(p.thin)
+	eventually.Holds(t, soon, "idle workers end", func() bool { return len(p.PIDs()) == 0 })
+	if take(); len(p.PIDs()) != 1 {
+		t.Errorf("%d workers for a task after a rest", len(p.PIDs()))
+	}
+}
+
+// Standby workers stay however long they rest.
+func TestStandbyWorkersStay(t *testing.T) {
+	p := newPool(t, 2)
+	p.config.Rest = time.Nanosecond
+	if w := p.rested(); w != nil {
+		t.Errorf("worker %d would end", w.cmd.Process.Pid)
+	}
+	p.config.Standby--
+	w := p.rested()
+	if w == nil || p.rested() != nil {
+		t.Fatal("not exactly one worker would end")
+	}
+	w.kill()
+	p.forget(w)
 }
 
 func TestAMissingRequiredLayer(t *testing.T) {

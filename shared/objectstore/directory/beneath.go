@@ -118,19 +118,24 @@ func writeAll(fd int, parts [][]byte) error {
 	return nil
 }
 
-// moveTo renames a file that writeNew made. With sync, the new name is on the disk when moveTo returns.
-func (b *beneath) moveTo(temp, name string, sync bool) error {
-	flags := uint64(unix.O_PATH | unix.O_DIRECTORY)
-	if sync {
-		flags = unix.O_RDONLY | unix.O_DIRECTORY // a path alone cannot be synchronised
-	}
-	folder, err := b.open(path.Dir(name), flags)
+// moveTo renames a file that writeNew made.
+func (b *beneath) moveTo(temp, name string) error {
+	folder, err := b.open(path.Dir(name), unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return err
 	}
-	err = unix.Renameat(b.fd, temp, folder, path.Base(name))
-	if err == nil && sync {
-		err = again(func() error { return unix.Fsync(folder) })
+	return errors.Join(unix.Renameat(b.fd, temp, folder, path.Base(name)), unix.Close(folder))
+}
+
+// makeFolder makes a folder in one that exists. A folder that is there already is no error.
+func (b *beneath) makeFolder(name string) error {
+	in, err := b.open(path.Dir(name), unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, unix.Close(folder))
+	err = unix.Mkdirat(in, path.Base(name), 0o755)
+	if errors.Is(err, unix.EEXIST) {
+		err = nil
+	}
+	return errors.Join(err, unix.Close(in))
 }

@@ -63,8 +63,9 @@ func NewOriginals(dir string) (*Store, error) {
 // Options are choices of a folder of thumbnails.
 type Options struct {
 	MaxBytes uint64 // bound of all files; 0 = no bound
-	// Sync has each thumbnail on the disk before Put returns. Without it, a power failure may leave a file of the
-	// right length whose content never reached the disk.
+	// Sync brings the content of each thumbnail to the disk before the thumbnail gets its name. Without it, a power
+	// failure may leave a file of the right length whose content never reached the disk. Names reach the disk later in
+	// any case: after a power failure a new thumbnail may be missing, which its next request mends.
 	Sync bool
 }
 
@@ -359,18 +360,26 @@ func (s *Store) writeAside(temp string, body, meta []byte) error {
 // once more before the rename.
 func (s *Store) moveInto(temp, name string) (err error) {
 	for range 3 {
-		err = s.beneath.moveTo(path.Join(tempDir, temp), name, s.sync)
+		err = s.beneath.moveTo(path.Join(tempDir, temp), name)
 		if errors.Is(err, errNoCall) {
 			return s.moveByFolders(temp, name)
 		}
 		if !errors.Is(err, objectstore.ErrNotFound) && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if err := s.root.MkdirAll(path.Dir(name), 0o755); err != nil {
+		if err := s.makeFolder(path.Dir(name)); err != nil {
 			return err
 		}
 	}
 	return err
+}
+
+// makeFolder makes a folder and the missing ones above it. Mostly the last one alone is missing: that of a new original.
+func (s *Store) makeFolder(name string) error {
+	if s.beneath.makeFolder(name) == nil {
+		return nil
+	}
+	return s.root.MkdirAll(name, 0o755)
 }
 
 // moveByFolders does the work of moveInto if the kernel lacks openat2.
@@ -378,14 +387,7 @@ func (s *Store) moveByFolders(temp, name string) error {
 	if err := s.root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
 	}
-	if err := s.root.Rename(path.Join(tempDir, temp), name); err != nil || !s.sync {
-		return err
-	}
-	folder, err := s.root.Open(path.Dir(name))
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return s.root.Rename(path.Join(tempDir, temp), name)
 }
 
 // Delete removes an object.

@@ -17,6 +17,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/objectstore/byprefix"
 	"github.com/thumbmill/thumbmill/shared/objectstore/directory"
 	"github.com/thumbmill/thumbmill/shared/objectstore/httpstore"
+	"github.com/thumbmill/thumbmill/shared/objectstore/pace"
 	"github.com/thumbmill/thumbmill/shared/objectstore/s3store"
 	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/objectstore/swiftstore"
@@ -106,15 +107,19 @@ func allOriginals(s settings.Settings) (all, rest objectstore.Store, err error) 
 	return all, rest, nil
 }
 
-// original opens a store of originals.
+// original opens a store of originals. Remote stores must keep renderer.min_rate, as httpstore's hosts must, and tell
+// an MD5.
 func original(b storeconfig.Bucket, s settings.Settings, inDirectory func(storeconfig.Bucket) (objectstore.Store, error)) (objectstore.Store, error) {
 	store, err := one(b, s, inDirectory)
-	return compared(store, b), err
+	if err != nil || !slices.Contains([]string{"swift", "s3", "gcs", "azure"}, b.Kind) {
+		return store, err
+	}
+	return compared(pace.Store(store, b.Kind, int64(s.Renderer.MinRate)), b), nil //nolint:gosec // bounded by settings
 }
 
 // compared returns a store that has an MD5 only if the settings compare it.
 func compared(store objectstore.Store, b storeconfig.Bucket) objectstore.Store {
-	if tellsMD5 := slices.Contains([]string{"swift", "s3", "gcs", "azure"}, b.Kind); !tellsMD5 || b.Verifies() {
+	if b.Verifies() {
 		return store
 	}
 	return unverified{store}

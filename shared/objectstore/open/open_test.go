@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
@@ -82,6 +85,51 @@ func TestAFolderThatTakesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = again.Close()
+}
+
+// A store that sends a byte and then nothing is given up, whichever library reads it.
+func TestAStoreThatStalls(t *testing.T) {
+	t.Parallel()
+	var url string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/auth/v1.0" {
+			w.Header().Set("X-Storage-Url", url)
+			w.Header().Set("X-Auth-Token", "token")
+			return
+		}
+		w.Header().Set("Etag", `"0123456789abcdef0123456789abcdef"`)
+		w.Header().Set("Last-Modified", "Mon, 02 Nov 2026 10:00:00 GMT")
+		w.Header().Set("Content-Length", "1000")
+		if _, err := io.WriteString(w, "x"); err == nil && r.Method == http.MethodGet {
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}
+	}))
+	t.Cleanup(server.Close)
+	url = server.URL
+	for _, b := range []storeconfig.Bucket{
+		{Kind: "s3", Endpoint: url, User: "u", Key: "k", Region: "us-east-1", Container: "pictures"},
+		{Kind: "swift", AuthURL: url + "/auth/v1.0", User: "u:u", Key: "k", Container: "pictures"},
+	} {
+		t.Run(b.Kind, func(t *testing.T) {
+			t.Parallel()
+			s := settings.Default()
+			s.Store.Originals, s.Store.Thumbnails.Path = b, t.TempDir()
+			stores, err := New(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = stores.Close() })
+			object, _, err := stores.Originals.Open(t.Context(), thumbnail.Location{Path: "a.jpg"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = object.Close() }()
+			if n, err := io.Copy(io.Discard, object); n != 1 || !errors.Is(err, objectstore.ErrSlow) {
+				t.Errorf("%d bytes, %v", n, err)
+			}
+		})
+	}
 }
 
 // The store gives no MD5 if the settings do not compare it: readers then compute none.

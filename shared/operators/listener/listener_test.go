@@ -2,12 +2,15 @@ package listener
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/console"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/wire"
@@ -59,6 +62,38 @@ func TestOperatorsListenerTaken(t *testing.T) {
 	defer func() { _ = taken.Close() }()
 	if _, err := New(settings.Admin{Listen: taken.Addr().String(), TokenFile: console.TokenFile(t)}, readiness.New(), slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("the listener was bound to an address in use")
+	}
+}
+
+// One connection too many waits until another one ends.
+func TestConnectionsAreBounded(t *testing.T) {
+	l, err := New(settings.Admin{Listen: "127.0.0.1:0", TokenFile: console.TokenFile(t)}, readiness.New(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Stop(context.Background()) }()
+	open := make([]net.Conn, maxConnections+1)
+	for i := range open {
+		if open[i], err = net.Dial("tcp", l.Addr()); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = open[i].Close() }()
+	}
+	last := open[maxConnections]
+	if _, err := io.WriteString(last, "GET /healthz HTTP/1.0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	_ = last.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if n, err := last.Read(make([]byte, 1)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("one connection too many: %d bytes, %v", n, err)
+	}
+	_ = open[0].Close()
+	_ = last.SetReadDeadline(time.Time{})
+	if text, err := io.ReadAll(last); !strings.Contains(string(text), "alive") {
+		t.Errorf("after another connection ended: %q, %v", text, err)
 	}
 }
 

@@ -1,18 +1,15 @@
-package httpstore
+package pace
 
 import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/objectstore"
-	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 // drip is a body that sends some bytes after each pause, until its request ends.
@@ -50,7 +47,7 @@ func TestABodyMustKeepTheRate(t *testing.T) {
 		"a byte a second":                {body: drip{bytes: 1, pause: time.Second, left: 1000}, rate: 1000, slow: true},
 		"just below the rate":            {body: drip{bytes: 900, pause: time.Second, left: 1_000_000}, rate: 1000, slow: true},
 		"just above the rate":            {body: drip{bytes: 1100, pause: time.Second, left: 1_000_000}, rate: 1000},
-		"one stall after a fast start":   {body: drip{bytes: 1_000_000, pause: stall + time.Second, left: 3_000_000}, rate: 1000, slow: true},
+		"one stall after a fast start":   {body: drip{bytes: 1_000_000, pause: Stall + time.Second, left: 3_000_000}, rate: 1000, slow: true},
 		"a short body from a slow host":  {body: drip{bytes: 1, pause: time.Second, left: 4}, rate: 1000},
 		"a reader that takes its time":   {body: drip{bytes: 1000, pause: time.Millisecond, left: 100_000}, rate: 1000, reader: time.Minute},
 		"any rate, and a byte a second":  {body: drip{bytes: 1, pause: time.Second, left: 1000}, rate: 0},
@@ -61,7 +58,7 @@ func TestABodyMustKeepTheRate(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				var told []error
 				c.body.ctx = ctx
-				p := &paced{body: &c.body, host: "h", rate: c.rate, credit: stall, cancel: cancel, end: func(err error) { told = append(told, err) }}
+				p := New(&c.body, "h", c.rate, cancel, func(err error) { told = append(told, err) })
 				var err error
 				for err == nil {
 					_, err = p.Read(make([]byte, 1<<20))
@@ -79,41 +76,26 @@ func TestABodyMustKeepTheRate(t *testing.T) {
 	}
 }
 
-// After three slow bodies in a row a host gets no further requests; other hosts do.
-func TestABreakerCountsSlowBodies(t *testing.T) {
-	gets := make(chan string, 100)
-	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		gets <- r.Method
-		w.Header().Set("Content-Length", "1000")
-		_, _ = io.WriteString(w, "x")
-		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done()
-	}))
-	t.Cleanup(slow.Close)
-	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "picture") }))
-	t.Cleanup(other.Close)
-	hosts := []string{}
-	for _, base := range []string{slow.URL, other.URL} {
-		u, _ := url.Parse(base)
-		hosts = append(hosts, u.Host)
-	}
-	s := newStore(t, storeconfig.Bucket{Hosts: hosts, Allow: []string{"127.0.0.0/8"}})
-	s.minRate = 1 << 20
-	for range slowBodies {
-		response, err := s.askBody(t.Context(), at(slow.URL+"/a.jpg"), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		response.Body.(*paced).credit = time.Millisecond // the test does not wait for stall
-		if _, err := io.ReadAll(response.Body); !errors.Is(err, objectstore.ErrSlow) {
-			t.Errorf("a slow body: %v", err)
-		}
-		_ = response.Body.Close()
-	}
-	if _, _, err := s.Open(t.Context(), at(slow.URL+"/a.jpg")); !errors.Is(err, objectstore.ErrSlow) || len(gets) != slowBodies {
-		t.Errorf("after %d slow bodies: %v; the host got %d requests", slowBodies, err, len(gets))
-	}
-	if body, _, err := read(t, s, other.URL+"/a.jpg"); body != "picture" || err != nil {
-		t.Errorf("another host: %q, %v", body, err)
+// dripping is a store whose objects come a byte a second. It embeds the interface for the other methods.
+type dripping struct{ objectstore.Store }
+
+func (dripping) Open(ctx context.Context, _ thumbnail.Location) (objectstore.Object, objectstore.Info, error) {
+	body := &drip{ctx: ctx, bytes: 1, pause: time.Second, left: 1000}
+	return objectstore.NewStream(body, 1000, func(int64) (io.ReadCloser, error) { return body, nil }), objectstore.Info{Size: 1000}, nil
+}
+
+// An object of a store must keep the rate too.
+func TestAnObjectMustKeepTheRate(t *testing.T) {
+	for rate, want := range map[int64]error{1000: objectstore.ErrSlow, 0: nil} {
+		synctest.Test(t, func(t *testing.T) {
+			object, info, err := Store(dripping{}, "the store", rate).Open(t.Context(), thumbnail.Location{Path: "a"})
+			if err != nil || info.Size != 1000 {
+				t.Fatal(info.Size, err)
+			}
+			if _, err := io.ReadAll(object); !errors.Is(err, want) {
+				t.Errorf("at a rate of %d the object ends with %v, want %v", rate, err, want)
+			}
+			_ = object.Close()
+		})
 	}
 }
