@@ -13,8 +13,9 @@ import (
 	"testing"
 )
 
-// TestASecondBuild checks that a second build without the layers of the first gives the same layers, from the base
-// images on.
+// TestASecondBuild checks that a second build without the layers of the first gives the same files with the same times,
+// from the base images on. It does not compare digests of layers: a layer of 20.10 can have the overlay's markers and files
+// that did not change, or lack both.
 func TestASecondBuild(t *testing.T) {
 	available(t)
 	if os.Getenv("THUMBMILL_DOCKER") == "1" {
@@ -24,38 +25,34 @@ func TestASecondBuild(t *testing.T) {
 	e := startEngine(t, false)
 	for line := range strings.Lines(e.docker("images", "--format", "{{.Repository}}:{{.Tag}}")) {
 		if image := strings.TrimSpace(line); strings.HasPrefix(image, "golang:") || strings.HasPrefix(image, "debian:") {
-			first := e.content(image)
+			first := e.files(image)
 			e.docker("image", "rm", image)
 			e.run("deploy/docker/base")
-			e.same(image, first, e.content(image))
+			e.same(image, first, e.files(image))
 		}
 	}
 	e.run(e.onFile([]string{"build.yaml", "again.yaml"}, "--profile", "tool", "build", "--quiet", "--no-cache")...)
 	for line := range strings.Lines(e.docker("images", "--format", "{{.Repository}}", "--filter", "reference=*-again")) {
 		again := strings.TrimSpace(line)
 		image := strings.TrimSuffix(again, "-again")
-		if !e.same(image, e.content(image), e.content(again)) {
-			t.Logf("%s: %s", image, strings.Join(changed(e.files(image), e.files(again)), "\n"))
-		}
+		e.same(image, e.files(image), e.files(again))
 		e.docker("image", "rm", again)
 	}
 }
 
-// content returns the digests of an image's layers, and its settings. The time of the build is apart.
-func (e *engine) content(image string) string {
+func (e *engine) same(image string, first, second map[string]string) {
 	e.t.Helper()
-	return e.docker("image", "inspect", "--format", "{{json .RootFS.Layers}} {{json .Config}}", image)
-}
-
-func (e *engine) same(image, first, second string) bool {
-	e.t.Helper()
-	if first != second {
-		e.t.Errorf("two builds of %s differ:\n%s\n%s", image, first, second)
+	if lines := changed(first, second); len(lines) > 0 || len(first) == 0 {
+		e.t.Errorf("two builds of %s with %d files differ:\n%s", image, len(first), strings.Join(lines, "\n"))
 	}
-	return first == second
 }
 
-// files returns the mode, owner, time, link and digest of each file of an image, by name.
+// engines reports whether the engine makes a file in each container, or changes the time of a folder.
+func engines(name string) bool {
+	return strings.HasPrefix(name, "dev/") || slices.Contains([]string{".dockerenv", "etc/", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf", "proc/", "sys/"}, name)
+}
+
+// files returns the mode, owner, time, link and digest of each file of an image, by name, without the engine's files.
 func (e *engine) files(image string) map[string]string {
 	e.t.Helper()
 	container := e.docker("create", image, "unused")
@@ -77,7 +74,9 @@ func (e *engine) files(image string) map[string]string {
 		if err != nil {
 			e.t.Fatal(err)
 		}
-		all[header.Name] = fmt.Sprintf("%o %d:%d %s %s %x", header.Mode, header.Uid, header.Gid, header.ModTime.UTC().Format("2006-01-02T15:04:05"), header.Linkname, digest.Sum(nil)[:8])
+		if !engines(header.Name) {
+			all[header.Name] = fmt.Sprintf("%o %d:%d %s %s %x", header.Mode, header.Uid, header.Gid, header.ModTime.UTC().Format("2006-01-02T15:04:05"), header.Linkname, digest.Sum(nil)[:8])
+		}
 	}
 }
 
