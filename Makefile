@@ -210,7 +210,7 @@ test-compose: deps ## run the Compose site in containers, with the static progra
 	THUMBMILL_COMPOSE=1 go test -count=1 -timeout 20m -v ./deploy/compose
 
 # TABLE names a file for the table of all faults, a quarter of an hour. Without it, the short form
-# runs. The first run builds the images, which stay below /var/tmp/thumbmill-docker.
+# runs. The first run builds the images, which stay below /var/tmp/thumbmill-docker or the folder THUMBMILL_DOCKER_HOME.
 test-docker: build-deps bin/docker-compose ## run the Compose site on a Docker engine of its own under load, and break its containers
 	@deploy/install-packages deploy/packages/docker deploy/packages/roots
 	THUMBMILL_DOCKER=$(if $(TABLE),$(abspath $(TABLE)),1) go test -count=1 -timeout 60m -v ./loadtest/suites/docker

@@ -1,8 +1,8 @@
 #!/bin/bash
 # fontconfig 2.14.1 (Debian 12) compares the time of a folder of fonts with its cache to the nanosecond. An archive that
 # keeps whole seconds, as layers of container images do, makes every cache in it stale: each program then reads all
-# fonts, if it cannot write a new cache. Seen: after such a
-# copy, a program reads the fonts of a folder that had a fraction of a second, and not of one that had none.
+# fonts, if it cannot write a new cache. Seen: after such a copy, a program reads the fonts of a folder that had a
+# fraction of a second, and not of one that had none.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

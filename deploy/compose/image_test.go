@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/servers"
@@ -23,11 +24,12 @@ type stage struct {
 	copies     []instruction
 }
 
-// instruction is a COPY instruction.
+// instruction is a COPY instruction, or a RUN that copies a stage's folder with its owners.
 type instruction struct {
 	from, chown string // the source stage ("" means the repository), and the owner of the copies ("" means root)
 	what        []string
 	to          string
+	owners      bool // the copies have the owners of the source
 }
 
 func copies(words []string) (c instruction) {
@@ -44,6 +46,27 @@ func copies(words []string) (c instruction) {
 	c.what, c.to = words[:len(words)-1], words[len(words)-1]
 	return c
 }
+
+// copied returns the instruction of a RUN that copies a stage's folder into the root.
+func copied(run string) (c instruction, is bool) {
+	mount, command, _ := strings.Cut(run, " ")
+	if command != "cp -a /mnt/. /" {
+		return c, false
+	}
+	c = instruction{to: "/", owners: true}
+	for option := range strings.SplitSeq(mount, ",") {
+		switch name, value, _ := strings.Cut(option, "="); name {
+		case "from":
+			c.from = value
+		case "source":
+			c.what = []string{value}
+		}
+	}
+	return c, true
+}
+
+// installs reports whether a command installs packages, which this machine has.
+func installs(run string) bool { return strings.HasPrefix(run, "--mount=type=bind,from=lists,") }
 
 // withoutCache returns a command without the flag that gives it a folder of the builder.
 func withoutCache(run string) string {
@@ -73,7 +96,11 @@ func stages(t *testing.T) map[string]*stage {
 			}
 			all[now.name] = now
 		case "RUN":
-			now.runs = append(now.runs, withoutCache(rest))
+			if c, is := copied(rest); is {
+				now.copies = append(now.copies, c)
+			} else {
+				now.runs = append(now.runs, withoutCache(rest))
+			}
 		case "COPY":
 			now.copies = append(now.copies, copies(words))
 		case "USER":
@@ -83,7 +110,7 @@ func stages(t *testing.T) map[string]*stage {
 			if err := json.Unmarshal([]byte(rest), &now.entrypoint); err != nil {
 				t.Fatalf("%s: %v", line, err)
 			}
-		case "", "#", "ARG", "WORKDIR", "LABEL":
+		case "", "#", "ARG", "ENV", "WORKDIR", "LABEL":
 		default:
 			if !strings.HasPrefix(instruction, "#") {
 				t.Fatalf("the test does not support the instruction %q", line)
@@ -113,11 +140,9 @@ func newImages(t *testing.T) *images {
 	}
 	i := &images{t: t, dir: dir, out: filepath.Join(dir, "out"), stages: stages(t), whole: os.Getenv("THUMBMILL_COMPOSE") != ""}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	for _, name := range []string{"nats-server", "static", "vips"} {
+	for _, name := range []string{"nats-server", "static", "servers", "vips"} {
 		for _, run := range i.stages[name].runs {
-			if !strings.HasPrefix(run, "apt-get ") && run != "go mod download" {
-				i.shell(i.shortened(name, run))
-			}
+			i.shell(i.shortened(name, run))
 		}
 	}
 	return i
@@ -140,6 +165,7 @@ func (i *images) shell(command string) {
 	i.t.Helper()
 	cmd := exec.Command("bash", "-euo", "pipefail", "-c", strings.ReplaceAll(command, "/out/", i.out+"/"))
 	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		i.t.Fatalf("%s: %v\n%s", command, err, out)
 	}
@@ -161,7 +187,7 @@ func (i *images) root(container, name string) string {
 			i.copy(root, c)
 		}
 		for _, run := range s.runs {
-			if !strings.HasPrefix(run, "apt-get ") {
+			if !installs(run) {
 				i.shell("chroot " + root + " " + run)
 			}
 		}
@@ -169,17 +195,34 @@ func (i *images) root(container, name string) string {
 	return root
 }
 
-// folders returns the folders that the stages bring along. This machine can have others of the same
-// names, such as /work with a checkout.
+// folders returns the folders that the stages bring along for their programs to write to. This machine can have
+// others of the same names, such as /work with a checkout.
 func (i *images) folders(chain []*stage) (all []string) {
+	i.t.Helper()
 	for _, s := range chain {
 		for _, c := range s.copies {
-			if len(c.what) == 1 && i.isFolder(c, c.what[0]) {
-				all = append(all, c.to)
+			i.supported(c)
+			entries, err := os.ReadDir(strings.Replace(c.what[0], "/out/", i.out+"/", 1))
+			if err != nil {
+				i.t.Fatal(err)
+			}
+			for _, entry := range entries {
+				if c.chown != "" || c.owners && !rootOwns(i.t, entry) {
+					all = append(all, "/"+entry.Name())
+				}
 			}
 		}
 	}
 	return all
+}
+
+func rootOwns(t *testing.T, entry os.DirEntry) bool {
+	t.Helper()
+	info, err := entry.Info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Sys().(*syscall.Stat_t).Uid == 0
 }
 
 // chain returns the stages that an image consists of. The first one is based on an external image.
@@ -190,32 +233,23 @@ func (i *images) chain(name string) (chain []*stage) {
 	return chain
 }
 
-// copy does a COPY as engines do: it copies the contents of a folder, makes missing folders, and
-// gives everything to root or to the named owner.
+// copy copies the contents of a stage's folder into a root, as engines do. The copies belong to root, to the named owner,
+// or to the source's owners.
 func (i *images) copy(root string, c instruction) {
 	i.t.Helper()
-	owner := cmp.Or(c.chown, "0:0")
-	for _, from := range c.what {
-		to := root + c.to
-		if strings.HasSuffix(to, "/") && !i.isFolder(c, from) {
-			to += filepath.Base(from)
-		}
-		parent := filepath.Dir(to)
-		if i.isFolder(c, from) {
-			from, parent = strings.TrimSuffix(from, "/")+"/.", to
-		}
-		i.shell("mkdir -p " + parent + " && cp -r " + from + " " + to + " && chown -R " + owner + " " + to)
+	i.supported(c)
+	if c.owners {
+		i.shell("cp -a " + c.what[0] + "/. " + root)
+		return
 	}
+	user, group, _ := strings.Cut(cmp.Or(c.chown, "0:0"), ":")
+	i.shell("tar -C " + c.what[0] + " --numeric-owner --owner=" + user + " --group=" + group + " -c $(ls -A " + c.what[0] + ") | tar -C " + root + " --numeric-owner -x")
 }
 
-func (i *images) isFolder(c instruction, from string) bool {
-	path := strings.Replace(from, "/out/", i.out+"/", 1)
-	if c.from == "" {
-		path = filepath.Join("../..", from)
+// supported fails the test for a copy that is not a stage's folder, or that goes elsewhere than into the root.
+func (i *images) supported(c instruction) {
+	i.t.Helper()
+	if len(c.what) != 1 || c.from == "" || c.to != "/" {
+		i.t.Fatalf("the test does not support a copy of %v to %s", c.what, c.to)
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	return info.IsDir()
 }

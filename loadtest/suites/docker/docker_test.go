@@ -29,6 +29,7 @@ func TestTheSite(t *testing.T) {
 	}{
 		{"images are small", s.small},
 		{"images have lists of software", s.listed},
+		{"fonts are cached", s.cached},
 		{"visitors see thumbnails", s.serves},
 		{"operators see all roles", s.operators},
 		{"a renderer's workers are sandboxed", s.sandboxed},
@@ -75,6 +76,19 @@ func (s *site) listed(t *testing.T) {
 		}
 		if image == "edge" && bytes.Contains(text, []byte("pkg:deb/")) {
 			t.Error("the edge has packages of Debian")
+		}
+	}
+}
+
+// cached checks that programs find valid caches of all fonts, also in an image that comes from a registry, whose layers
+// have no fractions of seconds.
+func (s *site) cached(t *testing.T) {
+	for what, command := range map[string]string{
+		"a program reads fonts that a cache has":       "FC_DEBUG=128 fc-match sans | grep Scanning || true",
+		"a folder's time has a fraction of its second": `find /usr/share/fonts -type d -printf '%T@ %p\n' | grep -v '^[0-9]*[.]0* ' || true`,
+	} {
+		if found := s.engine.docker("exec", container("renderer"), "sh", "-c", command); found != "" {
+			t.Errorf("%s: %.500s", what, found)
 		}
 	}
 }

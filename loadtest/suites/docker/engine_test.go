@@ -2,6 +2,7 @@ package docker
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -20,10 +21,12 @@ import (
 
 const (
 	root        = "../../.."
-	home        = "/var/tmp/thumbmill-docker" // of the engine: images stay for the next run
 	startWithin = time.Minute
 	stopWithin  = 2 * time.Minute // the engine stops its containers
 )
+
+// home returns the folder of the engine, where images stay for the next run. THUMBMILL_DOCKER_HOME names another one.
+func home() string { return cmp.Or(os.Getenv("THUMBMILL_DOCKER_HOME"), "/var/tmp/thumbmill-docker") }
 
 // engine is a Docker engine of this test.
 type engine struct {
@@ -39,7 +42,7 @@ type engine struct {
 func startEngine(t *testing.T, closed bool) *engine {
 	t.Helper()
 	e := &engine{t: t, compose: composeCommand(t)}
-	e.cmd = exec.Command("dockerd", "--data-root", home+"/data", "--exec-root", home+"/exec", "--pidfile", home+"/pid", "--host", e.host(), "--log-level", "warn")
+	e.cmd = exec.Command("dockerd", "--data-root", home()+"/data", "--exec-root", home()+"/exec", "--pidfile", home()+"/pid", "--host", e.host(), "--log-level", "warn")
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // so that it stops its containers
 	if closed {
 		e.cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNET
@@ -47,7 +50,7 @@ func startEngine(t *testing.T, closed bool) *engine {
 		e.cmd.Args = append(e.cmd.Args, "--bridge=none", "--iptables=false")
 	}
 	e.cmd.Stdout, e.cmd.Stderr = &e.log, &e.log
-	if err := os.MkdirAll(home, 0o700); err != nil {
+	if err := os.MkdirAll(home(), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	var err error
@@ -81,7 +84,7 @@ func composeCommand(t *testing.T) []string {
 	return []string{"docker", "compose"}
 }
 
-func (e *engine) host() string { return "unix://" + home + "/socket" }
+func (e *engine) host() string { return "unix://" + home() + "/socket" }
 
 func (e *engine) namespace() string { return fmt.Sprintf("/proc/%d/ns/net", e.cmd.Process.Pid) }
 
