@@ -43,7 +43,7 @@ import (
 func (e *Edge) build() error {
 	stores := e.config.Stores.Guarded(e.config.Metrics, e.config.Log)
 	for _, step := range []func(open.Stores) error{
-		e.makeTracer, e.makeMemory, e.connect, e.makeThrottles, e.makeCaches, e.makeObtainer, e.makeUploads, e.makeFront,
+		e.makeTracer, e.tendHeap, e.makeMemory, e.connect, e.makeThrottles, e.makeCaches, e.makeObtainer, e.makeUploads, e.makeFront,
 	} {
 		if err := step(stores); err != nil {
 			return err
@@ -121,6 +121,18 @@ func (e *Edge) connect(open.Stores) (err error) {
 	})
 	e.tendJobs()
 	return e.fleet.Listen(e.conn, e.steer)
+}
+
+// tendHeap adds and drops the ballast as collections of garbage come and go.
+func (e *Edge) tendHeap(open.Stores) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	var loop sync.WaitGroup
+	b := ballast{before: collections()}
+	loop.Go(func() {
+		periodic.Do(ctx, time.Second, func(context.Context) { b.weigh(collections()) })
+	})
+	e.add(service.Deferred(func() { cancel(); loop.Wait() }))
+	return nil
 }
 
 // tendJobs looks every second for jobs whose renderers are gone.

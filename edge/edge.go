@@ -29,7 +29,6 @@ import (
 	"github.com/thumbmill/thumbmill/edge/internal/stored"
 	"github.com/thumbmill/thumbmill/edge/internal/trial"
 	"github.com/thumbmill/thumbmill/edge/internal/web"
-	"github.com/thumbmill/thumbmill/shared/footprint"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
 	"github.com/thumbmill/thumbmill/shared/service"
 	"github.com/thumbmill/thumbmill/shared/service/httpserver"
@@ -72,19 +71,11 @@ type Edge struct {
 	byURL      *purge.Together
 	bulk       *bulk.Renderer
 	http       *httpserver.Server
-	ballast    []byte
 }
-
-// ballast is a number of bytes that the edge allocates and does not use; it gives their memory back.
-// The ballast lets 16 MiB more of garbage gather before a collection: the heap of an edge is small,
-// and hits would cause fifty collections a second. A larger ballast costs more than it saves,
-// because the first touch of memory costs a page fault, and touched memory stays.
-const ballast = 16 << 20
 
 // New connects to the queue and binds the listener.
 func New(c Config) (*Edge, error) {
-	e := &Edge{name: "edge-" + nuid.Next(), config: c, fleet: fleet.New(c.Settings.NATS.Site, c.Settings.NATS.Overflow), ballast: make([]byte, ballast)}
-	footprint.Untouch(e.ballast) // Go may have taken used memory, and cleared it
+	e := &Edge{name: "edge-" + nuid.Next(), config: c, fleet: fleet.New(c.Settings.NATS.Site, c.Settings.NATS.Overflow)}
 	if err := e.build(); err != nil {
 		return nil, errors.Join(err, e.Stop(context.Background()))
 	}

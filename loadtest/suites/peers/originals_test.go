@@ -85,8 +85,8 @@ func drawFromCameras(b *testing.B, dir string) (names []string) {
 	return names
 }
 
-// grain lets a megapixel take about 420 KB, as in the photographs of cameras at their finest quality.
-const grain = 2
+// grain lets a megapixel take 390 KB, as in the photographs of cameras at a high quality.
+const grain = 3
 
 // noisy draws a photograph.
 func noisy(b *testing.B, width, height int, seed uint64) []byte {

@@ -3,9 +3,10 @@
 // small drawing, to be loaded and to read the list of fonts.
 package librsvg
 
-// #cgo pkg-config: librsvg-2.0
-// #cgo LDFLAGS: -lm
+// #cgo pkg-config: librsvg-2.0 fontconfig
+// #cgo LDFLAGS: -lm -ldl
 // #include <stdlib.h>
+// #include "fonts.h"
 // #include "librsvg.h"
 import "C"
 
@@ -37,6 +38,13 @@ var (
 
 // KnowsBaselines reports whether the library of this process knows dominant-baseline: from 2.60 on.
 func KnowsBaselines() bool { return C.tm_svg_version() >= 2060 }
+
+// ordersAgain returns how often the order of this machine's fonts was known from a text of another size, or -1 where
+// several fonts have fixed sizes, so that the order depends on the size.
+func ordersAgain() int { return int(C.tm_fonts_again()) }
+
+// forgetOrders forgets the orders of fonts, for measurements.
+func forgetOrders() { C.tm_fonts_forget() }
 
 // Write draws and writes the picture as a PAM of RGB and alpha (netpbm's pam(5)), which is not
 // multiplied by it. Beside out's, errors are ErrNotDrawn and ErrAborted, with nothing written.

@@ -20,6 +20,7 @@ import (
 const (
 	most    = 10_000_000
 	text    = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 600"><rect width="700" height="600" rx="99" fill="#def"/><circle cx="400" cy="300" r="120" fill="#36c" fill-opacity=".4"/><text x="80" y="90" font-size="60">Thumbnails</text></svg>`
+	glyphs  = `<svg xmlns="http://www.w3.org/2000/svg" width="640" height="480"><text y="90" font-size="54.5">Aé漢字 😀 ا ⌘</text><text y="200" font-size="109" font-family="serif">é😀漢</text></svg>`
 	sides   = `<svg xmlns="http://www.w3.org/2000/svg" width="33.3mm" height="2in"><circle cx="40" cy="30" r="29" fill="#36c"/></svg>`
 	styled  = `<svg xmlns="http://www.w3.org/2000/svg" width="90" height="70"><style>circle { fill: red; filter: url(#f) } svg { width: 95px }</style><filter id="f"><feGaussianBlur stdDeviation="4"/></filter><circle cx="40" cy="30" r="29"/></svg>`
 	partly  = `<svg xmlns="http://www.w3.org/2000/svg" width="50%" height="100%" viewBox="0 0 70 90"><circle cx="40" cy="30" r="29"/></svg>`
@@ -29,7 +30,7 @@ const (
 // drawings returns this test's drawings and those in the folders that THUMBMILL_CASES and
 // THUMBMILL_CONFORMANCE name.
 func drawings(t testing.TB) map[string]string {
-	all := map[string]string{"text": text, "sides": sides, "styled": styled, "partly": partly, "of no size": sizless}
+	all := map[string]string{"text": text, "glyphs of several fonts": glyphs, "sides": sides, "styled": styled, "partly": partly, "of no size": sizless}
 	for _, variable := range []string{"THUMBMILL_CASES", "THUMBMILL_CONFORMANCE"} {
 		for _, pattern := range []string{"*.svg", "*/*.svg"} {
 			files, _ := filepath.Glob(filepath.Join(os.Getenv(variable), pattern))
@@ -68,6 +69,23 @@ func TestDrawingsAreTheProgramsToThePixel(t *testing.T) {
 	}
 	if drawn < 12 {
 		t.Errorf("%d were drawn", drawn)
+	}
+}
+
+// The fonts are sorted once for a text in all sizes.
+func TestTheOrderOfFontsIsKept(t *testing.T) {
+	draw := func(width int) int {
+		if err := (Drawing{Text: []byte(text), Width: width, MaxPixels: most}).Write(new(bytes.Buffer)); err != nil {
+			t.Fatal(err)
+		}
+		return ordersAgain()
+	}
+	first := draw(151)
+	if first < 0 {
+		t.Skip("the order of this machine's fonts depends on the size of a text")
+	}
+	if second := draw(152); second <= first {
+		t.Errorf("the fonts were sorted again: %d, %d", first, second)
 	}
 }
 
@@ -141,6 +159,29 @@ func BenchmarkByProgram(b *testing.B) {
 	}
 	b.ReportMetric(float64(own)/float64(program), "of-the-program's")
 	b.ReportMetric(float64(own.Microseconds())/float64(b.N)/1000, "cpu-ms/op")
+}
+
+// BenchmarkNewSizes gives the processor time of a drawing with a text in sizes that this process has not drawn, as a
+// part of the time with fonts that are sorted for each size.
+func BenchmarkNewSizes(b *testing.B) {
+	var kept, sorted time.Duration
+	width := 300
+	draw := func() time.Duration {
+		width++
+		before := used(b)
+		if err := (Drawing{Text: []byte(text), Width: width, MaxPixels: 1 << 30}).Write(new(bytes.Buffer)); err != nil {
+			b.Fatal(err)
+		}
+		return used(b) - before
+	}
+	draw() // reads the fonts, once in a process
+	for b.Loop() {
+		kept += draw()
+		forgetOrders()
+		sorted += draw()
+	}
+	b.ReportMetric(float64(kept)/float64(sorted), "of-the-time-with-sorting")
+	b.ReportMetric(float64(kept.Microseconds())/float64(b.N)/1000, "cpu-ms/op")
 }
 
 func used(b *testing.B) (sum time.Duration) {
