@@ -12,7 +12,7 @@
 typedef FcFontSet *Sort(FcConfig *, FcFontSet **, int, FcPattern *, FcBool, FcCharSet **, FcResult *);
 typedef FcPattern *Match(FcConfig *, FcFontSet **, int, FcPattern *, FcResult *);
 
-/* The fonts, all of whose orders are kept. */
+/* The fonts whose orders are kept. */
 static struct {
 	FcConfig *config;
 	FcFontSet *fonts;
