@@ -16,7 +16,7 @@ import (
 const fullPart = 10
 
 // full knows which lanes have no room in their queue. The edge counts its own flights in each lane; a refusal by the
-// coordinator shows how many of them fit beside those of other edges. For each that leaves, one more may ask, and all
+// coordinator shows how many fit beside the flights of other edges. For each that leaves, one more may ask, and all
 // others are refused at once. Twice within the trusted time, one asks all the same, because flights of other edges leave
 // too.
 type full struct {
