@@ -2,6 +2,7 @@ package profile
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -9,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,49 +20,30 @@ import (
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/processes"
 )
 
-// refusalSteps are the steps of a refusal at once, in their order. A sample of the profile belongs to the step that has
-// its innermost function among its names, which are functions, types, packages, or beginnings with a star, without the
-// project's own prefix.
-var refusalSteps = []struct {
-	name  string
-	names []string
-}{
-	{"wait for the request, and read it", []string{"edge/internal/front.(*gathering).Read"}},
-	{"read its head", []string{"edge/internal/front.(*gathering).follow", "edge/internal/front.plainHead", "edge/internal/front.(*head)"}},
-	{"find its client, and begin", []string{"edge/internal/web.(*exchange).begin", "edge/internal/web.(*Handler)", "edge/internal/web.(*exchange).checkHost", "edge/internal/front.(*quick)"}},
-	{"read the URL", []string{"edge/internal/web.(*exchange).parse"}},
-	{"look for the thumbnail", []string{"edge/internal/web.(*exchange).atHand"}},
-	{"admission: find no room", []string{"edge/internal/web.(*exchange).refuseAtOnce"}},
-	{"admission: report to the coordinator", []string{"edge/internal/admission.(*Admitter).TurnAway", "edge/internal/coordinators", "shared/lease.(*Outbox)"}},
-	{"admission: the coordinator counts it", []string{"coordinator/*"}},
-	{"make the answer", []string{"edge/internal/web.(*exchange).refuse"}},
-	{"log", []string{"edge/internal/web.(*exchange).logRefusal", "log/slog"}},
-	{"metrics", []string{"edge/internal/web.(*exchange).finish", "github.com/prometheus/*", "edge/internal/admission.(*decisions)"}},
-	{"send the answer", []string{"edge/internal/front.(*answer).end"}},
-	{"switch goroutines", []string{"runtime.schedule", "runtime.findRunnable", "runtime.park_m", "runtime.mcall"}},
-	{"collect garbage", []string{"runtime.gc*", "runtime.bg*"}},
+// refusalSteps returns the steps of a refusal at once, in their order.
+func refusalSteps() []step {
+	return []step{
+		{"wait for the request, and read it", []string{"edge/internal/front.(*gathering).Read"}},
+		{"read its head", []string{"edge/internal/front.(*gathering).follow", "edge/internal/front.plainHead", "edge/internal/front.(*head)"}},
+		{"find its client, and begin", []string{"edge/internal/web.(*exchange).begin", "edge/internal/web.(*Handler)", "edge/internal/web.(*exchange).checkHost", "edge/internal/front.(*quick)"}},
+		{"read the URL", []string{"edge/internal/web.(*exchange).parse"}},
+		{"look for the thumbnail", []string{"edge/internal/web.(*exchange).atHand"}},
+		{"admission: find no room", []string{"edge/internal/web.(*exchange).refuseAtOnce"}},
+		{"admission: report to the coordinator", []string{"edge/internal/admission.(*Admitter).TurnAway", "edge/internal/coordinators", "shared/lease.(*Outbox)"}},
+		{"admission: the coordinator counts it", []string{"coordinator/"}},
+		{"make the answer", []string{"edge/internal/web.(*exchange).refuse"}},
+		{"log", []string{"edge/internal/web.(*exchange).logRefusal", "log/slog"}},
+		{"metrics", []string{"edge/internal/web.(*exchange).finish", "github.com/prometheus/", "edge/internal/admission.(*decisions)"}},
+		{"send the answer", []string{"edge/internal/front.(*answer).end"}},
+		{"switch goroutines", []string{"runtime.schedule", "runtime.findRunnable", "runtime.park_m", "runtime.mcall"}},
+		{"collect garbage", []string{"runtime.gc", "runtime.bg"}},
+	}
 }
 
 const elsewhere = "renders meanwhile, and everything else"
 
 // refusalStep returns the step of a sample.
-func (t trace) refusalStep() string {
-	for _, function := range t.stack {
-		function = strings.TrimPrefix(function, "github.com/thumbmill/thumbmill/")
-		for _, step := range refusalSteps {
-			if slices.ContainsFunc(step.names, func(name string) bool { return named(function, name) }) {
-				return step.name
-			}
-		}
-	}
-	return elsewhere
-}
-
-// named reports whether a function has a name of refusalSteps.
-func named(function, name string) bool {
-	begin, is := strings.CutSuffix(name, "*")
-	return is && strings.HasPrefix(function, begin) || function == name || strings.HasPrefix(function, name+".")
-}
+func (t trace) refusalStep() string { return cmp.Or(t.among(refusalSteps()), elsewhere) }
 
 // flood keeps a client's line full, and sends requests that the site therefore refuses.
 type flood struct {
@@ -135,7 +116,7 @@ func BenchmarkRefusal(b *testing.B) {
 		"THUMBMILL_THROTTLE_PER_IP_WORKERS=1", "THUMBMILL_THROTTLE_PER_IP_MAX_QUEUE=2")
 	all := (&flood{cluster: c}).budget(b)
 	fmt.Printf("\n%d refusals, %d a second:\n\n| step of a refusal | µs |\n|---|---|\n", all.n, all.n/profileSeconds)
-	for _, step := range refusalSteps {
+	for _, step := range refusalSteps() {
 		fmt.Printf("| %s | %.1f |\n", step.name, all.steps[step.name])
 	}
 	fmt.Printf("| %s | %.1f |\n| together | %.1f |\n| by the kernel's account | %.1f |\n", elsewhere, all.steps[elsewhere], all.sampled, all.spent)

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -59,12 +60,8 @@ const beside = "beside misses"
 // step returns the row of a stack: the step of the innermost function that a step names, with the longest of the
 // prefixes that match it.
 func (t trace) step() string {
-	for _, all := range [][]step{steps(), libraries()} {
-		for _, function := range t.stack {
-			if name := stepOf(function, all); name != "" {
-				return name
-			}
-		}
+	if name := cmp.Or(t.among(steps()), t.among(libraries())); name != "" {
+		return name
 	}
 	if len(t.stack) == 0 {
 		return "unknown stack"
@@ -73,6 +70,16 @@ func (t trace) step() string {
 		return group
 	}
 	return beside
+}
+
+// among returns the step that the innermost function of all belongs to, or "".
+func (t trace) among(all []step) string {
+	for _, function := range t.stack {
+		if name := stepOf(function, all); name != "" {
+			return name
+		}
+	}
+	return ""
 }
 
 func stepOf(function string, all []step) (name string) {
