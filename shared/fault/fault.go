@@ -39,9 +39,9 @@ const (
 	WorkerKilled  Kind = "worker-killed"   // the original killed every worker that tried it
 	OriginalStore Kind = "original-store"  // reading the original failed, other than by absence
 	ThumbStore    Kind = "thumbnail-store" // reading or writing thumbnails failed
-	Unavailable   Kind = "unavailable"     // the queue failed, or this edge has no room
+	Unavailable   Kind = "unavailable"     // the queue failed, or this edge or renderer has no room
 	Deadline      Kind = "deadline"        // the request's time is over
-	Internal      Kind = "internal"        // a defect or a full disk of ours
+	Internal      Kind = "internal"        // a defect of ours
 )
 
 // Scope is the reach of a failure in the failure memory.

@@ -129,10 +129,13 @@ func (s *Source) resume(ctx context.Context, e *entry, from int64, version strin
 
 func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
-// fetchFault returns an Internal fault for errors of the renderer's disk, and an OriginalStore fault
-// for all other errors.
+// fetchFault returns an Unavailable fault for a full disk of the renderer, an Internal fault for other errors of its disk,
+// and an OriginalStore fault for all other errors.
 func fetchFault(err error) error {
-	if full(err) || errors.Is(err, os.ErrPermission) || errors.Is(err, os.ErrNotExist) {
+	if full(err) {
+		return fault.Wrap(err, fault.Unavailable, "the renderer's disk has no room for the original: ask again")
+	}
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, os.ErrNotExist) {
 		return fault.Wrap(err, fault.Internal, "the renderer cannot write the original to its disk")
 	}
 	if errors.Is(err, objectstore.ErrSlow) {

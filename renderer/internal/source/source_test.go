@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -263,6 +264,16 @@ func TestRefusals(t *testing.T) {
 	}
 	if _, err := s.Fetch(t.Context(), at("a"), "v"); !fault.Is(err, fault.Internal) {
 		t.Errorf("no folder: %v", err)
+	}
+}
+
+func TestFaultsOfFetches(t *testing.T) {
+	for err, want := range map[error]fault.Kind{
+		syscall.ENOSPC: fault.Unavailable, syscall.EDQUOT: fault.Unavailable, os.ErrPermission: fault.Internal, io.ErrUnexpectedEOF: fault.OriginalStore,
+	} {
+		if got := fetchFault(&os.PathError{Op: "write", Path: "a", Err: err}); !fault.Is(got, want) {
+			t.Errorf("%v: %v, want %s", err, got, want)
+		}
 	}
 }
 
