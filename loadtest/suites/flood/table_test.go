@@ -200,7 +200,7 @@ func BenchmarkFlood(b *testing.B) {
 	after := s.later(usual)
 	one := s.measure(order{Connections: 400, Clients: 1, Network: 2, Rate: 10 * best.rate(), Long: long})
 	last := s.later(usual)
-	fmt.Printf("\n| load | good/s | refused/s | at once p50, p99 ms | in the site p50, p99 ms | late | after waiting | its p99 ms | generator | front | workers | ms for a good answer | of it | µs for a refusal | MB |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	fmt.Printf("\n| load | good/s | refused/s | at once p50, p99 ms | in the site p50, p99 ms | late | after waiting | its p99 ms | generator | front | workers | ms for a good answer | of it | MB |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, row := range []struct {
 		name     string
 		m        measured
@@ -213,11 +213,10 @@ func BenchmarkFlood(b *testing.B) {
 		{"2 s later", last, best.perGood()},
 	} {
 		m, r := row.m, row.m.asked
-		refusal := float64(m.front+m.workers-time.Duration(r.Good)*row.capacity) / float64(max(1, r.Refused)) / 1000
-		fmt.Printf("| %s | %.1f | %.0f | %.1f, %.1f | %.1f, %.1f | %d | %d | %.0f | %.0f %% | %.0f %% | %.0f %% | %.1f | %.2f | %.0f | %d |\n", row.name, m.rate(), float64(r.Refused)/m.long.Seconds(),
+		fmt.Printf("| %s | %.1f | %.0f | %.1f, %.1f | %.1f, %.1f | %d | %d | %.0f | %.0f %% | %.0f %% | %.0f %% | %.1f | %.2f | %d |\n", row.name, m.rate(), float64(r.Refused)/m.long.Seconds(),
 			milliseconds(percentile(r.Turned, .5)), milliseconds(percentile(r.Turned, .99)),
 			milliseconds(percentile(r.InSite, .5)), milliseconds(percentile(r.InSite, .99)), r.Late, len(r.Waited), milliseconds(percentile(r.Waited, .99)), share(r.CPU, m.long), share(m.front, m.long), share(m.workers, m.long),
-			milliseconds(m.perGood()), float64(row.capacity)/float64(m.perGood()), refusal, m.memory>>20)
+			milliseconds(m.perGood()), float64(row.capacity)/float64(m.perGood()), m.memory>>20)
 		if r.Other > 0 {
 			b.Errorf("%s: %d requests without an answer, or with another status", row.name, r.Other)
 		}
