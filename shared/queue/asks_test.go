@@ -91,19 +91,11 @@ func TestStreamsThatCannotBeMade(t *testing.T) {
 		"too few servers":    {jetstream.StreamConfig{Name: "unrelated", Subjects: []string{"x"}}, 3, "nats.replicas"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn, err := nats.Connect(servers.StartNATS(t).URL())
-			if err != nil {
+			_, js := connected(t)
+			if _, err := js.CreateStream(t.Context(), c.there); err != nil {
 				t.Fatal(err)
 			}
-			defer conn.Close()
-			js, err := jetstream.New(conn)
-			if err == nil {
-				_, err = js.CreateStream(t.Context(), c.there)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = queue.Ensure(t.Context(), js, settings.NATS{Replicas: c.replicas})
+			_, err := queue.Ensure(t.Context(), js, settings.NATS{Replicas: c.replicas})
 			if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "max_memory_store") {
 				t.Errorf("%v, want %q", err, c.says)
 			}
@@ -113,15 +105,7 @@ func TestStreamsThatCannotBeMade(t *testing.T) {
 
 // A role that starts changes nothing of a queue that is as it should be, and mends one that is not.
 func TestAQueueThatIsThereIsLeftAlone(t *testing.T) {
-	conn, err := nats.Connect(servers.StartNATS(t).URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn, js := connected(t)
 	changes := make(chan *nats.Msg, 100)
 	for _, call := range []string{"STREAM.CREATE", "STREAM.UPDATE", "CONSUMER.CREATE", "CONSUMER.DURABLE.CREATE"} {
 		if _, err := conn.ChanSubscribe("$JS.API."+call+".>", changes); err != nil {
@@ -154,15 +138,7 @@ func TestAQueueThatIsThereIsLeftAlone(t *testing.T) {
 
 // A queue of an earlier version gets the settings of this one, except those that NATS never changes.
 func TestAQueueOfAnEarlierVersion(t *testing.T) {
-	conn, err := nats.Connect(servers.StartNATS(t).URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, js := connected(t)
 	now := ensured(t, js)
 	earlier := now
 	earlier.Name, earlier.Metadata, earlier.MaxWaiting, earlier.MaxAckPending = "", nil, 8192, 1000
@@ -175,6 +151,21 @@ func TestAQueueOfAnEarlierVersion(t *testing.T) {
 	if got := ensured(t, js); got.MaxWaiting != earlier.MaxWaiting || got.MaxAckPending != now.MaxAckPending {
 		t.Errorf("%+v", got)
 	}
+}
+
+// connected returns a connection to a server of its own.
+func connected(t *testing.T) (*nats.Conn, jetstream.JetStream) {
+	t.Helper()
+	conn, err := nats.Connect(servers.StartNATS(t).URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn, js
 }
 
 // ensured returns a lane's consumer after Ensure.
