@@ -151,7 +151,7 @@ func TestAWorkerThatDiesIsNoFaultOfTheOriginal(t *testing.T) {
 	stall(t, pids)
 	answer := c.Go(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice)
 	Eventually(t, "the job is with a worker", func() bool { return c.busy() == 1 })
-	for _, pid := range pids { // the worker with the job, and the spare worker
+	for _, pid := range pids { // the worker with the job, and the others
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +173,7 @@ func TestAWorkerThatNeverEndsIsTheOriginalsFault(t *testing.T) {
 	landscape(c, "a.jpg")
 	goOn := stall(t, c.Renderers[0].WorkerPIDs())
 	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 422)
-	goOn() // the spare worker
+	goOn() // the other workers
 	c.Get(t.Context(), c.Edges[0], "/unsafe/100x/a.jpg", alice).Wants(t, 200)
 }
 

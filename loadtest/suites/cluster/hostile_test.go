@@ -115,7 +115,7 @@ func TestHostileOriginals(t *testing.T) {
 	t.Logf("%d hostile originals: %v; meanwhile %s", len(files), statuses, g.end())
 	Eventually(t, "all workers are back, and no more than a renderer may have", func() bool {
 		now := len(c.Renderers[0].WorkerPIDs())
-		return now >= workers && now <= 2*(c.Settings.Renderer.Slots+1) // of each kind, and a spare worker
+		return now >= workers && now <= 2*(c.Settings.Renderer.Slots+1) // of each kind, and one that starts
 	})
 }
 
