@@ -258,7 +258,7 @@ const attempt = 2 * time.Second
 // creates them once if they are missing. It returns an error when ctx ends.
 func Find(ctx context.Context, js jetstream.JetStream, s settings.NATS) error {
 	tried := false
-	return until(ctx, func(ctx context.Context) error {
+	return Persist(ctx, func(ctx context.Context) error {
 		err := find(ctx, js)
 		if tried || !errors.Is(err, jetstream.ErrStreamNotFound) && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return err
@@ -272,14 +272,15 @@ func Find(ctx context.Context, js jetstream.JetStream, s settings.NATS) error {
 // Open calls Ensure until it succeeds, or returns its error when ctx ends: servers that start at
 // the same time have not elected a leader yet.
 func Open(ctx context.Context, js jetstream.JetStream, s settings.NATS) error {
-	return until(ctx, func(ctx context.Context) error {
+	return Persist(ctx, func(ctx context.Context) error {
 		_, err := Ensure(ctx, js, s)
 		return err
 	})
 }
 
-// until calls do until it succeeds or ctx ends.
-func until(ctx context.Context, do func(context.Context) error) error {
+// Persist calls do until it succeeds, and gives each call 2 s. It returns do's last error when ctx ends. A request to
+// JetStream needs it: the servers do not answer while a stream or a consumer has no leader.
+func Persist(ctx context.Context, do func(context.Context) error) error {
 	for {
 		once, cancel := context.WithTimeout(ctx, attempt)
 		err := do(once)

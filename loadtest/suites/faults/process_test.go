@@ -58,10 +58,22 @@ func (p *process) launch() {
 	}
 }
 
-// await returns when the process is ready.
+// await returns when the process is ready. It ends the test if the process ends before.
 func (p *process) await() {
 	p.t.Helper()
-	eventually.Succeeds(p.t, startWithin, p.name+" is ready", func() error { return answers(p.ready) })
+	ended := false
+	ready := eventually.Succeeds(p.t, startWithin, p.name+" is ready", func() error {
+		select {
+		case <-p.ended:
+			ended = true
+			return nil
+		default:
+			return answers(p.ready)
+		}
+	})
+	if ended || !ready {
+		p.t.Fatalf("%s ended or did not become ready. It %s", p.name, p.tail())
+	}
 }
 
 // answers returns nil if a URL answers 200, or if the URL is "".

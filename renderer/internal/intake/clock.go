@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/thumbmill/thumbmill/shared/queue"
+	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
 // clock knows the NATS server's time. The server stamps jobs, so the age of a job is right even if this host's clock
@@ -31,12 +34,12 @@ func (c *clock) age(stamp time.Time) time.Duration {
 	return max(0, r.server.Sub(stamp)+time.Since(r.here))
 }
 
-// calibrate asks the server for its time once, and sets the clock.
-func (c *clock) calibrate(ctx context.Context, consumer jetstream.Consumer) error {
+// calibrate sets the clock by the time in the server's answer about one consumer.
+func (c *clock) calibrate(ctx context.Context, js jetstream.JetStream) error {
 	began := time.Now()
-	info, err := consumer.Info(ctx)
+	consumer, err := js.Consumer(ctx, queue.Stream, renderjob.LaneStandard.Consumer())
 	if err == nil {
-		c.set(info, began)
+		c.set(consumer.CachedInfo(), began)
 	}
 	return err
 }

@@ -92,10 +92,9 @@ type Config struct {
 
 // Intake pulls jobs from all lanes.
 type Intake struct {
-	config    Config
-	room      *room
-	clock     clock
-	consumers map[renderjob.Lane]jetstream.Consumer
+	config Config
+	room   *room
+	clock  clock
 
 	untilDrain context.Context //nolint:containedctx // ends when the renderer begins no more jobs
 	drain      context.CancelFunc
@@ -109,9 +108,7 @@ type Intake struct {
 
 // New returns an intake that does not pull yet.
 func New(c Config) *Intake {
-	in := &Intake{
-		config: c, room: newRoom(c.Slots, c.Ahead), consumers: map[renderjob.Lane]jetstream.Consumer{},
-	}
+	in := &Intake{config: c, room: newRoom(c.Slots, c.Ahead)}
 	in.pulling, in.cancel = context.WithCancel(context.Background())
 	in.untilDrain, in.drain = context.WithCancel(in.pulling)
 	return in
@@ -135,18 +132,12 @@ func (in *Intake) Draining() bool {
 // Drain stops taking new jobs for good. Jobs in hand go on.
 func (in *Intake) Drain() { in.drain() }
 
-// Start finds the lanes' consumers, reads the server's time, and begins to pull. It returns an
-// error if a consumer cannot be found or asked.
+// Start reads the server's time and begins to pull. It returns an error if the server does not tell its time before ctx
+// ends.
 func (in *Intake) Start(ctx context.Context) error {
-	for _, lane := range renderjob.Lanes() {
-		consumer, err := in.config.JetStream.Consumer(ctx, queue.Stream, lane.Consumer())
-		if err != nil {
-			return fmt.Errorf("find the consumer of lane %s: %w", lane, err)
-		}
-		if err := in.clock.calibrate(ctx, consumer); err != nil {
-			return fmt.Errorf("read the server's time from the consumer of lane %s: %w", lane, err)
-		}
-		in.consumers[lane] = consumer
+	calibrate := func(ctx context.Context) error { return in.clock.calibrate(ctx, in.config.JetStream) }
+	if err := queue.Persist(ctx, calibrate); err != nil {
+		return fmt.Errorf("read the server's time: %w", err)
 	}
 	return in.begin()
 }
@@ -154,7 +145,7 @@ func (in *Intake) Start(ctx context.Context) error {
 // begin starts the goroutines, or returns an error and starts none.
 func (in *Intake) begin() error {
 	var pullers []*puller
-	for lane := range in.consumers {
+	for _, lane := range renderjob.Lanes() {
 		p, err := newPuller(in.config.JetStream.Conn(), lane)
 		if err != nil {
 			closeAll(pullers)
@@ -384,11 +375,11 @@ func (in *Intake) logAck(err error) {
 	}
 }
 
-// calibrate sets the clock by the server's time in the answer of one consumer.
+// calibrate sets the clock again.
 func (in *Intake) calibrate(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	if err := in.clock.calibrate(ctx, in.consumers[renderjob.LaneStandard]); err != nil {
+	if err := in.clock.calibrate(ctx, in.config.JetStream); err != nil {
 		in.config.Log.Debug("read the server's time", "error", err)
 	}
 }
