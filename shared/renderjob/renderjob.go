@@ -227,8 +227,8 @@ type Result struct {
 	// job has left.
 	Site          string `json:"site,omitempty"`
 	Renderer      string `json:"renderer"`
-	EngineVersion string `json:"engine_version"` // of libvips
-	// TypeVersion names the program or library that draws originals of the name's type, for the failure
+	EngineVersion string `json:"engine_version,omitempty"` // of libvips, in Failed
+	// TypeVersion, in Failed, names the program or library that draws originals of the name's type, for the failure
 	// memory; "" from renderers of earlier versions.
 	TypeVersion string           `json:"type_version,omitempty"`
 	Image       []byte           `json:"-"` // the message's body

@@ -292,7 +292,7 @@ func (r *render) thumb(result renderjob.Result) Thumb {
 		Image: result.Image, Source: Rendered,
 		Meta: objectstore.Meta{
 			ContentType: result.Format.ContentType(), ETag: result.ETag, Disposition: t.Disposition, XKey: t.XKey,
-			SpecDigest: t.Spec.Digest(), Rules: thumbnail.RulesVersion, OriginalVersion: r.work.version, Rendered: result.RenderedAt,
+			Rules: thumbnail.RulesVersion, OriginalVersion: r.work.version, Rendered: result.RenderedAt,
 		},
 	}
 }

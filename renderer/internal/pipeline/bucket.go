@@ -275,11 +275,12 @@ func (j *job) storeBucket(ctx context.Context, version string) {
 	}
 	b := bucket.Of(j.job.Spec, j.job.Key, j.job.Bucket)
 	sum := md5.Sum(made.Image) //nolint:gosec // ETags are MD5, as in Swift
+	spec, digest := b.Spec.CanonicalAndDigest()
 	meta := objectstore.Meta{
-		ContentType: made.Format.ContentType(), ETag: hex.EncodeToString(sum[:]), XKey: j.job.XKey, SpecDigest: b.Spec.Digest(),
+		ContentType: made.Format.ContentType(), ETag: hex.EncodeToString(sum[:]), XKey: j.job.XKey, SpecDigest: digest,
 		Rules: thumbnail.RulesVersion, OriginalVersion: version, Rendered: j.result.RenderedAt, Sides: made.Sides,
 	}
-	if spec := b.Spec.Canonical(); len(spec) <= objectstore.MaxSpec {
+	if len(spec) <= objectstore.MaxSpec {
 		meta.Spec = spec
 	}
 	if err := j.thumbnails.Put(ctx, b.Key, made.Image, meta); err != nil {

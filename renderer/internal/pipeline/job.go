@@ -229,8 +229,7 @@ func (j *job) replyRendered(image []byte, freed bool) {
 
 // tell returns r with the common fields of all results.
 func (j *job) tell(r renderjob.Result) renderjob.Result {
-	r.Version, r.JobID, r.Renderer, r.Site, r.EngineVersion = renderjob.Version, j.job.ID, j.renderer, j.site, j.engines.Version()
-	r.TypeVersion = j.engines.Versions().Engine(j.job.Spec.Type)
+	r.Version, r.JobID, r.Renderer, r.Site = renderjob.Version, j.job.ID, j.renderer, j.site
 	r.Deliveries, r.QueuedMS, r.Free = j.delivery.Deliveries, milliseconds(j.delivery.Age), j.delivery.Place.Free()
 	return r
 }

@@ -179,7 +179,10 @@ func (j *job) fail(deadline context.Context, err error) *fault.Fault {
 		f = fault.Wrap(err, fault.Deadline, "the request's deadline passed before the thumbnail was rendered")
 	}
 	j.log.Log(deadline, level(f), "fail a job", "key", j.job.Key, "original", j.job.Spec.Original, "fault", f.Kind, "error", f)
-	j.reply(renderjob.Result{State: renderjob.StateFailed, Fault: f, OwnWidth: j.result.OwnWidth, CPUMS: j.result.CPUMS})
+	j.reply(renderjob.Result{
+		State: renderjob.StateFailed, Fault: f, OwnWidth: j.result.OwnWidth, CPUMS: j.result.CPUMS,
+		EngineVersion: j.engines.Version(), TypeVersion: j.engines.Versions().Engine(j.job.Spec.Type),
+	})
 	return f
 }
 

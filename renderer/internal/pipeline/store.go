@@ -20,9 +20,7 @@ func (j *job) store(ctx context.Context, image []byte, version string) {
 
 // tellStored tells the edge that the thumbnail is stored, or why it is not.
 func (j *job) tellStored(why *fault.Fault) {
-	stored := j.result
-	stored.State, stored.Fault = renderjob.StateStored, why
-	j.reply(stored)
+	j.reply(renderjob.Result{State: renderjob.StateStored, Fault: why, FetchMS: j.result.FetchMS, CPUMS: j.result.CPUMS})
 }
 
 // keep writes the thumbnail, even if the client is gone. It returns nil, or a fault that says why the
@@ -58,13 +56,13 @@ func (j *job) put(ctx context.Context, image []byte, version string) *fault.Faul
 
 // meta returns the metadata that the store keeps with the thumbnail.
 func (j *job) meta(version string) objectstore.Meta {
-	spec := j.job.Spec.Canonical()
+	spec, digest := j.job.Spec.CanonicalAndDigest()
 	if len(spec) > objectstore.MaxSpec {
 		spec = ""
 	}
 	return objectstore.Meta{
 		ContentType: j.result.Format.ContentType(), ETag: j.result.ETag, Disposition: j.job.Disposition, XKey: j.job.XKey,
-		Spec: spec, SpecDigest: j.job.Spec.Digest(), Rules: thumbnail.RulesVersion, OriginalVersion: version, Rendered: j.result.RenderedAt,
+		Spec: spec, SpecDigest: digest, Rules: thumbnail.RulesVersion, OriginalVersion: version, Rendered: j.result.RenderedAt,
 	}
 }
 
