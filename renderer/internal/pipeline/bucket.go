@@ -157,10 +157,17 @@ func (j *job) openBucket(ctx context.Context) (*fromBucket, error) {
 	if _, err := io.ReadFull(object, image); err != nil {
 		return nil, err
 	}
+	if sum := md5.Sum(image); info.MD5 != "" && hex.EncodeToString(sum[:]) != info.MD5 { //nolint:gosec // stores give the MD5, no secret
+		return nil, errors.Join(errDamaged, j.thumbnails.Delete(ctx, b.Key))
+	}
 	from, err := j.readBucket(image, info.Meta.Sides)
 	j.bucket.useless = errors.Is(err, errNarrow)
 	return from, err
 }
+
+// errDamaged says that a disk or a power failure changed the bucket. The job deletes it, draws the original, and may make
+// the bucket again.
+var errDamaged = errors.New("the bucket does not have the MD5 that its store tells")
 
 // errNarrow says that a bucket is not wide enough for the thumbnail, because the page is small.
 var errNarrow = errors.New("the bucket is not wide enough for the thumbnail")
