@@ -26,6 +26,7 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/deadline"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/service"
@@ -143,7 +144,7 @@ func (r *Renderer) makePipeline() error {
 	}
 	r.pipeline = pipeline.New(pipeline.Config{
 		Renderer: r.name, Site: r.config.Settings.NATS.Site, Originals: originals, Versions: stores.Originals, Thumbnails: stores.Thumbnails,
-		Tracer: r.tracer, Engines: r.engines, Slots: r.slots, Batch: s.Batch, MaxOriginalPixels: s.MaxPixels, Memory: int64(s.MemoryLimit), //nolint:gosec // bounded by settings
+		Prompt: isPrompt(r.config.Settings.Store.Thumbnails), Tracer: r.tracer, Engines: r.engines, Slots: r.slots, Batch: s.Batch, MaxOriginalPixels: s.MaxPixels, Memory: int64(s.MemoryLimit), //nolint:gosec // bounded by settings
 		Edges: edges{r.conn}, Log: r.config.Log, Metrics: r.config.Metrics,
 	})
 	r.intake = intake.New(intake.Config{
@@ -151,6 +152,9 @@ func (r *Renderer) makePipeline() error {
 	})
 	return nil
 }
+
+// isPrompt reports whether a store keeps a thumbnail without a wait for a network or a disk.
+func isPrompt(b storeconfig.Bucket) bool { return b.Kind == "directory" && !b.Sync }
 
 // makeParts makes the parts that run in the background. The parts for purges and heartbeats stand before the pulling,
 // so they stop after it: the renderer answers purges and sends heartbeats until its last job is finished.

@@ -38,6 +38,7 @@ type job struct {
 	rates             *cost.Rates
 	maxOriginalPixels int64
 	memory            int64 // address space of a worker in bytes
+	prompt            bool  // the store of thumbnails is
 	tracer            *tracing.Tracer
 	metrics           metrics
 	log               *slog.Logger
@@ -67,7 +68,7 @@ func (p *Pipeline) newJob(d intake.Delivery) *job {
 	return &job{
 		job: d.Job, delivery: d, renderer: c.Renderer, site: c.Site,
 		edges: c.Edges, originals: c.Originals, versions: c.Versions, thumbnails: c.Thumbnails, engines: c.Engines,
-		slots: slots, maxOriginalPixels: c.MaxOriginalPixels, memory: c.Memory, tracer: c.Tracer, metrics: p.metrics,
+		slots: slots, maxOriginalPixels: c.MaxOriginalPixels, memory: c.Memory, prompt: c.Prompt, tracer: c.Tracer, metrics: p.metrics,
 		adopt: p.adopt, batch: c.Batch, rates: &p.rates,
 		log: c.Log.With("request", d.Job.RequestID, "job", d.Job.ID),
 	}
@@ -149,8 +150,7 @@ func (j *job) deliver(ctx context.Context, image []byte, version string, freed b
 		j.tellStored(j.drawn.unkept)
 		return
 	}
-	j.replyRendered(image, freed)
-	j.store(ctx, image, version)
+	j.answer(ctx, image, version, freed)
 }
 
 // yields reports whether renders of other jobs come first.

@@ -3,7 +3,7 @@
 //	fetch → guard → render → reply → store → stored
 //
 // A job holds a slot only during the render. The client gets the picture before the renderer stores
-// it, unless the picture is too large for a message.
+// it, unless the picture is too large for a message, or the store is as fast as a message.
 package pipeline
 
 import (
@@ -84,6 +84,7 @@ type Config struct {
 	Originals         Originals
 	Versions          Versions // the originals' versions; a job asks again after it stored
 	Thumbnails        Thumbnails
+	Prompt            bool // Thumbnails keeps a thumbnail in less time than a message takes
 	Engines           Engines
 	Slots             int   // the most renders at once
 	Batch             int   // the most jobs of one original that are done together; 1 or less: each job alone
