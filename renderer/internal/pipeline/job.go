@@ -38,7 +38,7 @@ type job struct {
 	rates             *cost.Rates
 	maxOriginalPixels int64
 	memory            int64 // address space of a worker in bytes
-	prompt            bool  // the store of thumbnails is
+	prompt            bool  // Config.Prompt of the original
 	tracer            *tracing.Tracer
 	metrics           metrics
 	log               *slog.Logger
@@ -68,7 +68,7 @@ func (p *Pipeline) newJob(d intake.Delivery) *job {
 	return &job{
 		job: d.Job, delivery: d, renderer: c.Renderer, site: c.Site,
 		edges: c.Edges, originals: c.Originals, versions: c.Versions, thumbnails: c.Thumbnails, engines: c.Engines,
-		slots: slots, maxOriginalPixels: c.MaxOriginalPixels, memory: c.Memory, prompt: c.Prompt, tracer: c.Tracer, metrics: p.metrics,
+		slots: slots, maxOriginalPixels: c.MaxOriginalPixels, memory: c.Memory, prompt: c.Prompt != nil && c.Prompt(d.Job.Spec.Original), tracer: c.Tracer, metrics: p.metrics,
 		adopt: p.adopt, batch: c.Batch, rates: &p.rates,
 		log: c.Log.With("request", d.Job.RequestID, "job", d.Job.ID),
 	}

@@ -84,7 +84,7 @@ type Config struct {
 	Originals         Originals
 	Versions          Versions // the originals' versions; a job asks again after it stored
 	Thumbnails        Thumbnails
-	Prompt            bool // Thumbnails keeps a thumbnail in less time than a message takes
+	Prompt            func(original thumbnail.Location) bool // whether Thumbnails and Versions answer in less time than a message takes; nil = never
 	Engines           Engines
 	Slots             int   // the most renders at once
 	Batch             int   // the most jobs of one original that are done together; 1 or less: each job alone

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
 // A prompt store is first, and one result has the picture. When the store is slow after all, or fails, the client gets its
@@ -17,7 +18,7 @@ func TestAPromptStoreIsFirst(t *testing.T) {
 		fault  bool
 	}{
 		"in time": {func(*world) {}, []renderjob.State{renderjob.StateStarted, renderjob.StateStored}, false},
-		"late": {func(w *world) { w.on["put"] = func(*world) { time.Sleep(2 * storesWithin) } },
+		"late": {func(w *world) { w.on["put"] = func(*world) { time.Sleep(2 * storesWithin) } }, // by the clock of the bubble
 			[]renderjob.State{renderjob.StateStarted, renderjob.StateRendered, renderjob.StateStored}, false},
 		"broken": {func(w *world) { w.broken["put"] = true },
 			[]renderjob.State{renderjob.StateStarted, renderjob.StateRendered, renderjob.StateStored}, true},
@@ -25,7 +26,7 @@ func TestAPromptStoreIsFirst(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
-				w.pipeline.config.Prompt = true
+				w.pipeline.config.Prompt = func(at thumbnail.Location) bool { return at.Path == "a.png" }
 				c.set(w)
 				if err := w.process(delivery()); err != nil {
 					t.Fatal(err)

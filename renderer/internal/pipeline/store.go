@@ -16,7 +16,7 @@ import (
 const storesWithin = 2 * time.Millisecond
 
 // answer sends the edge the image, and writes the thumbnail; the edge then ends the lease. version is the version of the
-// rendered original. A prompt store is first, and one message brings both; if it is not prompt after all, the client gets
+// rendered original. A prompt store (Config.Prompt) is first, and one message brings both; if it is slow after all, the client gets
 // its image meanwhile. freed is as in replyRendered.
 func (j *job) answer(ctx context.Context, image []byte, version string, freed bool) {
 	if !j.prompt || len(image) > renderjob.MaxInline {
