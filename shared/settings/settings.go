@@ -440,7 +440,7 @@ func Default() Settings {
 		},
 		Store: storeconfig.Store{
 			Originals:  storeconfig.Bucket{Kind: "directory", Path: "originals", Container: "originals"},
-			Thumbnails: storeconfig.Bucket{Kind: "directory", Path: "thumbnails", Container: "thumbnails", MaxBytes: 10 << 30, Scrub: 7 * 24 * time.Hour, CreateAll: true, ExpireShare: 1},
+			Thumbnails: storeconfig.Bucket{Kind: "directory", Path: "thumbnails", Container: "thumbnails", MaxBytes: 10 << 30, Sync: true, Scrub: 7 * 24 * time.Hour, CreateAll: true, ExpireShare: 1},
 		},
 		Renderer: Renderer{
 			Ahead: 1, Batch: 16, TimeLimit: 20 * time.Second, TimeLimitExpensive: 59 * time.Second,
