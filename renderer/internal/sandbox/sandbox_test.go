@@ -35,7 +35,7 @@ func inside(folder string, children bool) {
 	p := Profile{Memory: 3 << 30, File: 1 << 20, Descriptors: 64}
 	if children {
 		p.Children, p.Read, p.Write = true, []string{filepath.Join(folder, "in"), "/usr/lib", "/lib", "/lib64"}, []string{filepath.Join(folder, "out")}
-		p.Execute = []string{"/usr/bin/true", "/bin/true", "/lib64/ld-linux-x86-64.so.2"}
+		p.Execute = []string{"/usr/bin/true", "/bin/true", "/usr/bin/sleep", "/bin/sleep", "/lib64/ld-linux-x86-64.so.2"}
 	}
 	layers, err := Enter(p)
 	if err != nil {
@@ -67,6 +67,17 @@ func attempts(folder string) map[string]func() error {
 		return func() error { _, err := unix.Socket(family, kind, 0); return err }
 	}
 	run := func(path string) func() error { return func() error { return exec.Command(path).Run() } }
+	kill := func(path string, args ...string) func() error {
+		return func() error {
+			cmd := exec.Command(path, args...)
+			if err := cmd.Start(); err != nil {
+				return err
+			}
+			err := cmd.Process.Kill()
+			_ = cmd.Wait() // the program ends by itself if it is not killed
+			return err
+		}
+	}
 	return map[string]func() error{
 		"read /etc/passwd":     open("/etc/passwd"),
 		"read /proc/1/environ": open("/proc/1/environ"),
@@ -85,6 +96,8 @@ func attempts(folder string) map[string]func() error {
 		"execute true":            run("/bin/true"),
 		"execute a shell":         run("/bin/sh"),
 		"execute its own file":    run(filepath.Join(folder, "out", "program")),
+		"kill its own program":    kill("/bin/sleep", "1"),
+		"a handle of its parent":  func() error { _, err := unix.PidfdOpen(os.Getppid(), 0); return err },
 		"ptrace":                  func() error { return unix.PtraceAttach(os.Getppid()) },
 		"read others' memory":     func() error { _, err := unix.ProcessVMReadv(os.Getppid(), nil, nil, 0); return err },
 		"kill its parent":         func() error { return unix.Kill(os.Getppid(), 0) },
@@ -173,7 +186,7 @@ func TestAttemptsOfWorkers(t *testing.T) {
 		can      []string
 	}{
 		{"a worker that draws", false, nil},
-		{"a worker of tools", true, []string{"read the original", "write to its folder", "execute true", "lock a file"}},
+		{"a worker of tools", true, []string{"read the original", "write to its folder", "execute true", "kill its own program", "lock a file"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := confined(t, c.children)

@@ -36,7 +36,9 @@ var computing = []string{
 // and of the programs make these calls instead.
 var running = []string{
 	// to start programs, and to wait for them; other forms of clone, waitid and prlimit64
-	"execve", "wait4", "waitid", "pidfd_open", "fcntl",
+	"execve", "wait4", "waitid", "fcntl",
+	// to kill a program that takes too long
+	"pidfd_send_signal",
 	"vfork", "setrlimit", "getrlimit",
 	// to find and read the files that landlock allows: fonts, libraries, the original; other forms
 	"openat", "access", "faccessat2", "newfstatat", "statx", "statfs", "readlink", "readlinkat", "getcwd", "chdir", "fchdir", "getdents64",
@@ -92,6 +94,11 @@ func (p Profile) seccomp() (bool, error) {
 			Name: "clone", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.BitsNotSet, Value: cloneNewNamespaces}},
 		})
 		allowed.NamesWithCondtions = append(allowed.NamesWithCondtions, commands("ioctl", terminalQuestions)...)
+		// Go tries pidfd_send_signal on the process itself. The worker gets descriptors of its programs from clone, and of no
+		// other process.
+		allowed.NamesWithCondtions = append(allowed.NamesWithCondtions, seccomp.NameWithConditions{
+			Name: "pidfd_open", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.Equal, Value: self}},
+		})
 	} else {
 		allowed.NamesWithCondtions = append(
 			allowed.NamesWithCondtions,
