@@ -41,12 +41,15 @@ SEQUENTIAL := deploy/conversion deploy/fromenv deploy/fromthumbor edge/internal/
 # Packages with C code.
 SANITIZED := renderer/internal/jpeg renderer/internal/lettering renderer/internal/librsvg renderer/internal/vips
 
+# Packages whose tests start workers for all formats and programs.
+TRACED := renderer/internal/worker renderer/internal/engine loadtest/suites/conformance loadtest/suites/corpora
+
 # Packages that also have tests with `//go:build !race`. They run twice.
 TWICE := coordinator coordinator/internal/pools coordinator/internal/classic renderer/internal/pipeline
 
 MODULE := github.com/thumbmill/thumbmill
 
-.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits bench-fleet flood bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker test-kubernetes test-sanitize test-clouds test-loaders soak soak-tests docs docs-serve deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits bench-fleet flood bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker test-kubernetes test-sanitize trace-calls test-clouds test-loaders soak soak-tests docs docs-serve deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -236,6 +239,14 @@ test-sanitize: build-deps ## test the C code and the JPEG decoder under AddressS
 	CGO_CFLAGS='-g -O1 -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=undefined' CGO_LDFLAGS=-fsanitize=undefined \
 	LSAN_OPTIONS=suppressions=$(CURDIR)/renderer/leaks.txt:print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	go test -asan -vet=off -count=1 -timeout 20m $(addprefix ./,$(SANITIZED))
+
+# It compares with the lists in renderer/internal/sandbox/seccomp.go. THUMBMILL_CONFORMANCE and THUMBMILL_CASES name
+# folders with more originals. Times of tests are too short under strace: some tests fail. In another Debian:
+# deploy/test-debian ROOT SUITE -p 1 -timeout 60m -exec '/src/renderer/internal/sandbox/trace /src/bin/calls' PACKAGE …
+trace-calls: deps ## trace the system calls of workers over the suites: 20 minutes
+	rm -rf bin/calls
+	-go test -vet=off -count=1 -p 1 -timeout 60m -exec '$(CURDIR)/renderer/internal/sandbox/trace $(CURDIR)/bin/calls' $(addprefix ./,$(TRACED))
+	THUMBMILL_CALLS=$(CURDIR)/bin/calls go test -count=1 -v -run Traces ./renderer/internal/sandbox
 
 test-clouds: deps ## run the stores of Google Cloud and Azure against emulators, which it downloads to bin/clouds
 	GOBIN=$(CURDIR)/bin/clouds go install github.com/fsouza/fake-gcs-server@v1.56.1
