@@ -38,8 +38,8 @@ RUNNING := deploy/compose loadtest/suites/fleet loadtest/suites/sites loadtest/s
 # architecture_test.go checks this.
 SEQUENTIAL := deploy/conversion deploy/fromenv deploy/fromthumbor edge/internal/filters edge/internal/imgproxy edge/internal/mediawiki edge/internal/signature edge/internal/syntax edge/internal/thumbor edge/thumborurl loadtest/tool/queueing loadtest/tool/ssim loadtest/tool/workload renderer/internal/animation renderer/internal/bmp renderer/internal/colour renderer/internal/complaint renderer/internal/component renderer/internal/geometry renderer/internal/guard renderer/internal/lettering renderer/internal/metadata renderer/internal/placeholder renderer/internal/psd renderer/internal/solid renderer/internal/svg renderer/internal/tga shared/bucket shared/commandline shared/cost shared/deadline shared/lanes shared/renderjob shared/settings shared/settings/reference shared/throttle shared/thumbnail
 
-# Packages with C code.
-SANITIZED := renderer/internal/jpeg renderer/internal/lettering renderer/internal/librsvg renderer/internal/vips
+# Packages with C and C++ code.
+SANITIZED := loadtest/suites/faces renderer/internal/jpeg renderer/internal/lettering renderer/internal/librsvg renderer/internal/vips
 
 # Packages whose tests start workers for all formats and programs.
 TRACED := renderer/internal/worker renderer/internal/engine loadtest/suites/conformance loadtest/suites/corpora
@@ -235,7 +235,8 @@ test-packages: deps ## install the Debian packages on two machines with systemd,
 	THUMBMILL_PACKAGES=1 go test -count=1 -p 1 -timeout 40m -v ./deploy/debian ./loadtest/suites/packages
 
 # Workers do not run here: AddressSanitizer needs more address space than their limit.
-test-sanitize: build-deps ## test the C code and the JPEG decoder under AddressSanitizer, UBSan and the leak checker: 3 minutes
+test-sanitize: build-deps ## test the C and C++ code and the JPEG decoder under AddressSanitizer, UBSan and the leak checker: 3 minutes
+	@deploy/install-packages deploy/packages/faces
 	CGO_CFLAGS='-g -O1 -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=undefined' CGO_LDFLAGS=-fsanitize=undefined \
 	LSAN_OPTIONS=suppressions=$(CURDIR)/renderer/leaks.txt:print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	go test -asan -vet=off -count=1 -timeout 20m $(addprefix ./,$(SANITIZED))
