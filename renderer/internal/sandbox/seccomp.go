@@ -37,9 +37,7 @@ var computing = []string{
 	"nanosleep",         // the same
 	"epoll_pwait",       // Go's poller, which the worker made before
 	"getpid",            // Go interrupts its own threads
-	"gettid",            // Go, at the start of each thread
 	"rt_sigprocmask",    // Go and glibc, at the start of each thread
-	"sigaltstack",       // Go, at the start and the end of each thread
 	"rt_sigreturn",      // the end of each signal
 	"getrusage",         // the processor time of a task
 	"exit",              // the end of a thread
@@ -50,6 +48,8 @@ var computing = []string{
 var rarelyComputing = []string{
 	"mremap",          // glibc enlarges a large piece of memory
 	"rt_sigaction",    // abort and Go's fatal errors take handlers away; programs set them
+	"gettid",          // Go, at the start of a thread, if a worker still needs more threads
+	"sigaltstack",     // the same; programs set stacks for their handlers
 	"restart_syscall", // the kernel continues a wait after a stop
 	"clock_gettime",   // Go and glibc, where only the kernel can read the clock; ImageMagick asks for its processor time
 	"gettimeofday",    // glibc, where only the kernel can read the clock
@@ -102,9 +102,9 @@ var terminalQuestions = []uint64{unix.TCGETS, tcgets2}
 // tcgets2 is TCGETS of glibc 2.42 and later.
 const tcgets2 = 0x802c542a
 
-// descriptorCommands are the fcntl commands of workers. They take no lease on an original and no lock: both would block
-// the programs that write the original.
-var descriptorCommands = []uint64{unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL}
+// descriptorCommands are the fcntl commands of workers: whether a descriptor blocks, and whether it closes when a program starts.
+// They take no lease on an original and no lock: both would block the programs that write the original.
+var descriptorCommands = []uint64{unix.F_GETFL, unix.F_SETFL, unix.F_GETFD, unix.F_SETFD}
 
 const cloneNewNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
 	unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP

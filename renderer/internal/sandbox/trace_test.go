@@ -108,9 +108,9 @@ func (t *trace) line(thread, line string) {
 // named adds the command to the name of a call that a filter allows for some commands only.
 func named(name, args string) string {
 	at, chooses := map[string]int{"ioctl": 1, "fcntl": 1, "prctl": 0}[name]
-	if parts := strings.Split(strings.TrimRight(args, " "), ", "); chooses && len(parts) > at {
+	if parts := strings.Split(args, ", "); chooses && len(parts) > at {
 		command, _, _ := strings.Cut(parts[at], ")")
-		return name + " " + command
+		return name + " " + strings.TrimSpace(command)
 	}
 	return name
 }
@@ -182,6 +182,8 @@ func TestReadingATrace(t *testing.T) {
 12 ioctl(1, TCGETS, 0x1)            = -1 ENOTTY (Inappropriate ioctl for device)
 11 clone(child_stack=NULL, flags=CLONE_VM|CLONE_VFORK|SIGCHLD) = 12
 12 execve("/usr/bin/true", [...], 0x1 /* 9 vars */) = 0
+12 fcntl(3, F_GETFL <unfinished ...>
+12 <... fcntl resumed>)             = 0x2 (flags O_RDWR)
 12 umask(022)                       = -1 EPERM (Operation not permitted)
 12 exit_group(0)                    = ?
 12 +++ exited with 0 +++
@@ -190,6 +192,7 @@ func TestReadingATrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "clone                        worker:1\nexecve                       worker:1\nexit_group                   true:1\n" +
+		"fcntl F_GETFL                true:1\n" +
 		"ioctl TCGETS                 worker:1\numask                        true:1\n"
 	if got := made.tools.String(); got != want || len(made.drawing) > 0 || made.refused["umask"]["true"] != 1 {
 		t.Errorf("%s\ndrawing: %srefused: %s", got, made.drawing, made.refused)
@@ -219,9 +222,12 @@ func TestCallsOfTraces(t *testing.T) {
 	if len(made.drawing) == 0 || len(made.tools) == 0 {
 		t.Fatalf("the files %v have no calls of workers", files)
 	}
-	for list, traced := range map[*[]string]calls{&computing: made.drawing, &running: made.tools} {
-		for _, name := range *list {
-			if traced[name] == nil {
+	for _, c := range []struct {
+		list   []string
+		traced calls
+	}{{computing, made.drawing}, {running, made.tools}} {
+		for _, name := range c.list {
+			if c.traced[name] == nil {
 				t.Errorf("the trace lacks %s: remove it, or move it to the list of rare calls with its reason", name)
 			}
 		}
