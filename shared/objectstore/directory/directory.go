@@ -64,9 +64,8 @@ func NewOriginals(dir string) (*Store, error) {
 type Options struct {
 	MaxBytes uint64 // bound of all files; 0 = no bound
 	// Sync brings the content of each thumbnail to the disk before the thumbnail gets its name. Without it, a power
-	// failure may leave a file of the right length whose content never reached the disk, so that readers must compare
-	// it with its MD5. Names reach the disk later in any case: after a power failure a new thumbnail may be missing,
-	// which its next request mends.
+	// failure may leave a file of the right length whose content never reached the disk. Names reach the disk later in
+	// any case: after a power failure a new thumbnail may be missing, which its next request mends.
 	Sync bool
 }
 

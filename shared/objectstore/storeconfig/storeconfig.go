@@ -46,7 +46,7 @@ type Bucket struct {
 	Kind        string        `koanf:"kind"`          // directory, swift, s3, gcs (Google Cloud Storage) or azure (Azure Blob Storage); originals also http
 	Path        string        `koanf:"path"`          // path of the directory
 	MaxBytes    value.Bytes   `koanf:"max_bytes"`     // largest size of a directory of thumbnails; 0 = unlimited
-	Sync        bool          `koanf:"sync"`          // a directory of thumbnails brings the content of each one to the disk before its name, for other programs that read it: edges and renderers compare thumbnails with their MD5s, and render those again that a power failure damaged
+	Sync        bool          `koanf:"sync"`          // a directory of thumbnails brings the content of each one to the disk before its name; false is faster, and a power failure may damage the newest ones
 	Scrub       time.Duration `koanf:"scrub"`         // time between two slow comparisons of a whole directory of thumbnails with their MD5s; damaged ones are removed, and rendered again; 0 = never
 	Prefix      string        `koanf:"prefix"`        // text before the name of each object, such as thumbor/
 	Bucket      string        `koanf:"bucket"`        // bucket of S3 or Google Cloud Storage, in place of container
