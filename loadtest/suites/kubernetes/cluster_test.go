@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,8 +36,11 @@ type cluster struct {
 	network *namespace.Network
 	dir     string // state, keys and manifests
 	output  bytes.Buffer
+	servers *surroundings.Servers
+	first   int // process that runs the first node
 
 	installed time.Time
+	asked     int // number of thumbnails that visitors asked for
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -48,9 +52,10 @@ func newCluster(t *testing.T) *cluster {
 	c.must(exec.Command("ip", "-n", c.network.Name(""), "route", "add", "10.244.2.0/24", "via", "10.90.0.2"))
 	c.must(exec.Command("ip", "-n", c.network.Name("second"), "route", "add", "default", "via", node))
 	c.keys()
-	surroundings.Start(t, c.network, node, "--config", c.path("keys/nats.conf")).Fill(originals)
+	c.servers = surroundings.Start(t, c.network, node, "--config", c.path("keys/nats.conf"))
+	c.servers.Fill(originals)
 	began := time.Now()
-	c.launch(1, c.network.Name(""))
+	c.first = c.launch(1, c.network.Name(""))
 	c.launch(2, c.network.Name("second"))
 	t.Logf("both nodes are ready after %.0f s", time.Since(began).Seconds())
 	return c
@@ -58,8 +63,8 @@ func newCluster(t *testing.T) *cluster {
 
 func (c *cluster) path(name string) string { return filepath.Join(c.dir, name) }
 
-// launch starts a node in a network namespace, and waits for it. The first one runs the control plane.
-func (c *cluster) launch(number int, network string) {
+// launch starts a node in a network namespace, waits for it, and returns its process. The first one runs the control plane.
+func (c *cluster) launch(number int, network string) (pid int) {
 	c.t.Helper()
 	cmd := exec.Command("./cluster", home+"/bin", c.path(fmt.Sprint("state", number)), fmt.Sprint(number))
 	cmd.Env = append(os.Environ(), "NETWORK="+network, "IMAGES="+home+"/images")
@@ -89,6 +94,7 @@ func (c *cluster) launch(number int, network string) {
 	if !up {
 		c.t.Fatal(c.logs())
 	}
+	return cmd.Process.Pid
 }
 
 // name returns the name of a node.
@@ -131,8 +137,8 @@ func (c *cluster) apply(text string) {
 	c.must(cmd)
 }
 
-// serve runs a program in a node's network until all parts end. Its log is beside the first node's.
-func (c *cluster) serve(network, name string, words ...string) {
+// serve runs a program in a node's network until stop or the end of all parts. Its log is beside the first node's.
+func (c *cluster) serve(network, name string, words ...string) (stop func()) {
 	c.t.Helper()
 	log, err := os.Create(c.path("state1/log/" + name))
 	if err != nil {
@@ -144,7 +150,9 @@ func (c *cluster) serve(network, name string, words ...string) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.all.Cleanup(func() { _ = cmd.Process.Kill(); <-ended; _ = log.Close() })
+	stop = sync.OnceFunc(func() { _ = cmd.Process.Kill(); <-ended; _ = log.Close() })
+	c.all.Cleanup(stop)
+	return stop
 }
 
 func (c *cluster) run(words ...string) string {
