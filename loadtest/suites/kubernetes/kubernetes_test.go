@@ -33,10 +33,11 @@ func TestKubernetes(t *testing.T) {
 	}{
 		{"the admission refuses unrestricted pods", c.restricted},
 		{"workers are confined", c.confined},
+		{"policies are enforced", c.enforced},
 		{"an autoscaler follows", c.followed},
+		{"KEDA follows", c.followedByKEDA},
 		{"changes", c.breaks},
 		{"a crowd", c.crowded},
-		{"policies are enforced", c.enforced},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			c.t = t
@@ -53,7 +54,7 @@ func available(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can run a node in namespaces")
 	}
-	for _, program := range []string{home + "/bin/kubelet", home + "/bin/kube-router", home + "/bin/kwok", root + "/bin/helm", "/usr/lib/cni/ptp", "containerd", "runc", "iptables", "ipset", "conntrack", "ip", "memcached"} {
+	for _, program := range []string{home + "/bin/kubelet", home + "/bin/kube-router", home + "/bin/kwok", home + "/bin/keda-adapter", root + "/bin/helm", "/usr/lib/cni/ptp", "containerd", "runc", "iptables", "ipset", "conntrack", "ip", "memcached", "prometheus"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("%s is not installed: run `make test-kubernetes`", program)
 		}

@@ -33,6 +33,7 @@ func (c *cluster) enforced() {
 			"--kubeconfig", c.path("state1/admin.conf"), "--hostname-override", name(number), "--health-port", "0", "--service-cluster-ip-range", "10.96.0.0/16")
 	}
 	c.connect("under the policies", all, func(n connection) bool { return n.needed })
+	c.must(c.in(stranger, "delete", "pod", stranger, "--now")) // no drain may end it
 	c.t.Logf("the policies refuse or allow %d connections as they say", len(all))
 }
 

@@ -1,0 +1,109 @@
+package kubernetes
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/namespace"
+)
+
+const (
+	prometheus = node + ":9090"
+	exporter   = node + ":9099" // of the test's own number of wanted renderers
+)
+
+// followedByKEDA checks that KEDA's own controller scales renderers by the chart's ScaledObject, with the numbers that
+// Prometheus finds by deploy/prometheus/kubernetes.yml, up and down without a step back; and that the number stays while
+// Prometheus does not answer.
+func (c *cluster) followedByKEDA() {
+	c.t.Helper()
+	var least atomic.Int64
+	c.export(&least)
+	operator, adapter := c.keda()
+	defer operator()
+	defer adapter()
+	stop := c.prometheus()
+	c.helm("autoscaling.by=keda", "autoscaling.prometheus=http://"+prometheus)
+	least.Store(3)
+	c.moves(3)
+	stop()
+	least.Store(0)
+	c.stays(3)
+	defer c.prometheus()()
+	c.moves(2)
+	c.helm()
+	c.rolled("deployment/thumbmill-renderer")
+	c.run("wait", "--for=delete", "scaledobject/thumbmill-renderer", "--timeout="+settles.String())
+	c.unregister()
+}
+
+// export serves a number of wanted renderers to Prometheus until the test ends.
+func (c *cluster) export(number *atomic.Int64) {
+	c.t.Helper()
+	listener, err := namespace.Listen(c.network.Path(""), "tcp", exporter)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, "%s %d\n", metric, number.Load())
+	}))
+	_ = server.Listener.Close()
+	server.Listener = listener
+	server.Start()
+	c.t.Cleanup(server.Close)
+}
+
+// prometheus runs Prometheus, with the project's rules to find pods, and waits until it scrapes all of them.
+func (c *cluster) prometheus() (stop func()) {
+	c.t.Helper()
+	rules, err := os.ReadFile(root + "/deploy/prometheus/kubernetes.yml")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	text := strings.Replace(string(rules), "{role: pod,", "{role: pod, kubeconfig_file: "+c.path("state1/admin.conf")+",", 1)
+	text = "global: {scrape_interval: 2s}\n" + text + "  - job_name: test\n    static_configs: [{targets: [\"" + exporter + "\"]}]\n"
+	if err := os.WriteFile(c.path("prometheus.yml"), []byte(text), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	stop = c.serve("", "prometheus", "prometheus", "--config.file", c.path("prometheus.yml"), "--storage.tsdb.path", c.path("prometheus"), "--web.listen-address", prometheus)
+	client := c.client()
+	eventually.Succeeds(c.t, settles, "Prometheus scrapes all pods", func() error {
+		up, err := ask(client, "http://"+prometheus+"/api/v1/query?query=sum(up)")
+		if want := fmt.Sprintf(`"%d"]`, len(strings.Fields(c.run("get", "pods", "--output", "name")))+1); err == nil && !strings.Contains(up, want) {
+			err = fmt.Errorf("want %s of %s", want, up)
+		}
+		return err
+	})
+	return stop
+}
+
+// keda runs KEDA's controller and its server of metrics, with the definitions of KEDA's objects.
+func (c *cluster) keda() (stopOperator, stopAdapter func()) {
+	c.t.Helper()
+	dir := c.path("keda")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		c.t.Fatal(err)
+	}
+	c.must(exec.Command("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", dir+"/tls.key", "-out", dir+"/tls.crt"))
+	c.must(exec.Command("cp", dir+"/tls.crt", dir+"/ca.crt"))
+	c.run("create", "namespace", "keda")
+	c.run("apply", "--server-side", "--kustomize", home+"/bin/keda")
+	admin := c.path("state1/admin.conf")
+	serve := func(program string, words ...string) (stop func()) {
+		env := []string{"env", "WATCH_NAMESPACE=", "POD_NAMESPACE=keda", "KUBECONFIG=" + admin, home + "/bin/" + program, "--cert-dir", dir}
+		return c.serve("", program, append(env, words...)...)
+	}
+	stopOperator = serve("keda-operator", "--metrics-bind-address", "127.0.0.1:18080", "--health-probe-bind-address", "127.0.0.1:18081", "--metrics-service-bind-address", "127.0.0.1:9666")
+	stopAdapter = serve("keda-adapter", "--secure-port", "6445", "--port", "18082", "--metrics-service-address", "localhost:9666",
+		"--tls-cert-file", dir+"/tls.crt", "--tls-private-key-file", dir+"/tls.key", "--client-ca-file", dir+"/ca.crt",
+		"--lister-kubeconfig", admin, "--authentication-kubeconfig", admin, "--authorization-kubeconfig", admin)
+	c.register(6445)
+	c.run("wait", "--for=condition=Available", "apiservice/v1beta1.external.metrics.k8s.io", "--timeout="+settles.String())
+	return stopOperator, stopAdapter
+}
