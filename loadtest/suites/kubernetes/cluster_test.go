@@ -36,11 +36,10 @@ type cluster struct {
 	network *namespace.Network
 	dir     string // state, keys and manifests
 	output  bytes.Buffer
-	servers *surroundings.Servers
-	first   int // process that runs the first node
 
 	installed time.Time
-	asked     int // number of thumbnails that visitors asked for
+	asked     int      // number of thumbnails that visitors asked for
+	enforcers []func() // each stops an enforcement of the policies
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -52,10 +51,9 @@ func newCluster(t *testing.T) *cluster {
 	c.must(exec.Command("ip", "-n", c.network.Name(""), "route", "add", "10.244.2.0/24", "via", "10.90.0.2"))
 	c.must(exec.Command("ip", "-n", c.network.Name("second"), "route", "add", "default", "via", node))
 	c.keys()
-	c.servers = surroundings.Start(t, c.network, node, "--config", c.path("keys/nats.conf"))
-	c.servers.Fill(originals)
+	surroundings.Start(t, c.network, node, "--config", c.path("keys/nats.conf")).Fill(originals)
 	began := time.Now()
-	c.first = c.launch(1, c.network.Name(""))
+	c.launch(1, c.network.Name(""))
 	c.launch(2, c.network.Name("second"))
 	t.Logf("both nodes are ready after %.0f s", time.Since(began).Seconds())
 	return c
@@ -63,8 +61,8 @@ func newCluster(t *testing.T) *cluster {
 
 func (c *cluster) path(name string) string { return filepath.Join(c.dir, name) }
 
-// launch starts a node in a network namespace, waits for it, and returns its process. The first one runs the control plane.
-func (c *cluster) launch(number int, network string) (pid int) {
+// launch starts a node in a network namespace, and waits for it. The first one runs the control plane.
+func (c *cluster) launch(number int, network string) {
 	c.t.Helper()
 	cmd := exec.Command("./cluster", home+"/bin", c.path(fmt.Sprint("state", number)), fmt.Sprint(number))
 	cmd.Env = append(os.Environ(), "NETWORK="+network, "IMAGES="+home+"/images")
@@ -94,7 +92,6 @@ func (c *cluster) launch(number int, network string) (pid int) {
 	if !up {
 		c.t.Fatal(c.logs())
 	}
-	return cmd.Process.Pid
 }
 
 // name returns the name of a node.

@@ -94,6 +94,7 @@ func (c *cluster) keda() (stopOperator, stopAdapter func()) {
 	c.must(exec.Command("cp", dir+"/tls.crt", dir+"/ca.crt"))
 	c.run("create", "namespace", "keda")
 	c.run("apply", "--server-side", "--kustomize", home+"/bin/keda")
+	c.run("wait", "--for=condition=Established", "crd", "--all", "--timeout="+settles.String())
 	admin := c.path("state1/admin.conf")
 	serve := func(program string, words ...string) (stop func()) {
 		env := []string{"env", "WATCH_NAMESPACE=", "POD_NAMESPACE=keda", "KUBECONFIG=" + admin, home + "/bin/" + program, "--cert-dir", dir}

@@ -41,6 +41,11 @@ func TestKubernetes(t *testing.T) {
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			c.t = t
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Log(c.logs())
+				}
+			})
 			part.do()
 		})
 		c.t = t
