@@ -97,7 +97,7 @@ func (c *cluster) keda() (stopOperator, stopAdapter func()) {
 	c.run("wait", "--for=condition=Established", "crd", "--all", "--timeout="+settles.String())
 	admin := c.path("state1/admin.conf")
 	serve := func(program string, words ...string) (stop func()) {
-		env := []string{"env", "WATCH_NAMESPACE=", "POD_NAMESPACE=keda", "KUBECONFIG=" + admin, home + "/bin/" + program, "--cert-dir", dir}
+		env := []string{"env", "WATCH_NAMESPACE=", "POD_NAMESPACE=keda", "KEDA_CLUSTER_OBJECT_NAMESPACE=keda", "KUBECONFIG=" + admin, home + "/bin/" + program, "--cert-dir", dir}
 		return c.serve("", program, append(env, words...)...)
 	}
 	stopOperator = serve("keda-operator", "--metrics-bind-address", "127.0.0.1:18080", "--health-probe-bind-address", "127.0.0.1:18081", "--metrics-service-bind-address", "127.0.0.1:9666")
