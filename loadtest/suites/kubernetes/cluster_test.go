@@ -126,10 +126,10 @@ func (c *cluster) in(namespace string, words ...string) *exec.Cmd {
 	return c.inside(append([]string{home + "/bin/kubectl", "--namespace", namespace}, words...)...)
 }
 
-// apply makes or changes objects.
+// apply makes or changes objects of the namespace default, or of no namespace.
 func (c *cluster) apply(text string) {
 	c.t.Helper()
-	cmd := c.kubectl("apply", "--filename", "-")
+	cmd := c.in("default", "apply", "--filename", "-")
 	cmd.Stdin = strings.NewReader(text)
 	c.must(cmd)
 }

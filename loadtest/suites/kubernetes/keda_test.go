@@ -25,9 +25,7 @@ func (c *cluster) followedByKEDA() {
 	c.t.Helper()
 	var least atomic.Int64
 	c.export(&least)
-	operator, adapter := c.keda()
-	defer operator()
-	defer adapter()
+	c.keda()
 	stop := c.prometheus()
 	c.helm("autoscaling.by=keda", "autoscaling.prometheus=http://"+prometheus)
 	least.Store(3)
@@ -35,12 +33,11 @@ func (c *cluster) followedByKEDA() {
 	stop()
 	least.Store(0)
 	c.stays(3)
-	defer c.prometheus()()
+	c.t.Cleanup(c.prometheus())
 	c.moves(2)
 	c.helm()
 	c.rolled("deployment/thumbmill-renderer")
 	c.run("wait", "--for=delete", "scaledobject/thumbmill-renderer", "--timeout="+settles.String())
-	c.unregister()
 }
 
 // export serves a number of wanted renderers to Prometheus until the test ends.
@@ -83,8 +80,8 @@ func (c *cluster) prometheus() (stop func()) {
 	return stop
 }
 
-// keda runs KEDA's controller and its server of metrics, with the definitions of KEDA's objects.
-func (c *cluster) keda() (stopOperator, stopAdapter func()) {
+// keda runs KEDA's controller and its server of metrics until the end of the part, with the definitions of KEDA's objects.
+func (c *cluster) keda() {
 	c.t.Helper()
 	dir := c.path("keda")
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -96,15 +93,14 @@ func (c *cluster) keda() (stopOperator, stopAdapter func()) {
 	c.run("apply", "--server-side", "--kustomize", home+"/bin/keda")
 	c.run("wait", "--for=condition=Established", "crd", "--all", "--timeout="+settles.String())
 	admin := c.path("state1/admin.conf")
-	serve := func(program string, words ...string) (stop func()) {
+	serve := func(program string, words ...string) {
 		env := []string{"env", "WATCH_NAMESPACE=", "POD_NAMESPACE=keda", "KEDA_CLUSTER_OBJECT_NAMESPACE=keda", "KUBECONFIG=" + admin, home + "/bin/" + program, "--cert-dir", dir}
-		return c.serve("", program, append(env, words...)...)
+		c.t.Cleanup(c.serve("", program, append(env, words...)...))
 	}
-	stopOperator = serve("keda-operator", "--metrics-bind-address", "127.0.0.1:18080", "--health-probe-bind-address", "127.0.0.1:18081", "--metrics-service-bind-address", "127.0.0.1:9666")
-	stopAdapter = serve("keda-adapter", "--secure-port", "6445", "--port", "18082", "--metrics-service-address", "localhost:9666",
+	serve("keda-operator", "--metrics-bind-address", "127.0.0.1:18080", "--health-probe-bind-address", "127.0.0.1:18081", "--metrics-service-bind-address", "127.0.0.1:9666")
+	serve("keda-adapter", "--secure-port", "6445", "--port", "18082", "--metrics-service-address", "localhost:9666",
 		"--tls-cert-file", dir+"/tls.crt", "--tls-private-key-file", dir+"/tls.key", "--client-ca-file", dir+"/ca.crt",
 		"--lister-kubeconfig", admin, "--authentication-kubeconfig", admin, "--authorization-kubeconfig", admin)
 	c.register(6445)
 	c.run("wait", "--for=condition=Available", "apiservice/v1beta1.external.metrics.k8s.io", "--timeout="+settles.String())
-	return stopOperator, stopAdapter
 }

@@ -39,16 +39,16 @@ metadata: {name: v1beta1.external.metrics.k8s.io}
 spec: {group: external.metrics.k8s.io, version: v1beta1, groupPriorityMinimum: 100, versionPriority: 100, insecureSkipTLSVerify: true, service: {name: adapter, namespace: default}}
 `
 
-// register makes the server at a port the one of external metrics.
+// register makes the server at a port the one of external metrics, until the end of the part. A server that the part starts
+// before ends later: kubectl complains about parts of the API that do not answer.
 func (c *cluster) register(port int) {
 	c.t.Helper()
+	c.t.Cleanup(func() {
+		if out, err := c.kubectl("delete", "apiservice", "v1beta1.external.metrics.k8s.io", "--ignore-not-found").CombinedOutput(); err != nil {
+			c.t.Errorf("end the API of external metrics: %v %s", err, out)
+		}
+	})
 	c.apply(fmt.Sprintf(registration, port))
-}
-
-// unregister ends that, before the server ends: kubectl complains about parts of the API that do not answer.
-func (c *cluster) unregister() {
-	c.t.Helper()
-	c.run("delete", "apiservice", "v1beta1.external.metrics.k8s.io")
 }
 
 // followed checks that the autoscaler follows the coordinators' number of wanted renderers, and a larger number of the
@@ -70,7 +70,6 @@ func (c *cluster) followed() {
 	}
 	c.helm()
 	c.rolled("deployment/thumbmill-renderer")
-	c.unregister()
 }
 
 // moves waits until the autoscaler wants a number of renderers, and stays there. The chart leaves the number to the
