@@ -65,18 +65,17 @@ func (c *cluster) followed() {
 	// In a coordinator's first minute, its number is at least the number of renderers, and it falls five minutes later.
 	visitors.Lasts(time.Until(c.installed.Add(70 * time.Second)))
 	for _, n := range []int64{4, 0} {
-		least.Store(n)
-		c.moves(int(max(n, 2)))
+		c.moves(int(max(n, 2)), func() { least.Store(n) })
 	}
 	c.helm()
 	c.rolled("deployment/thumbmill-renderer")
 }
 
-// moves waits until the autoscaler wants a number of renderers, and stays there. The chart leaves the number to the
-// autoscaler, whose minimum is 2.
-func (c *cluster) moves(to int) {
+// moves waits until the autoscaler wants a number of renderers for a cause, and stays there. The chart leaves the number to
+// the autoscaler, whose minimum is 2.
+func (c *cluster) moves(to int, cause func()) {
 	c.t.Helper()
-	seen, began := []int{}, time.Now()
+	var seen []int
 	read := func() int {
 		n := c.renderers()
 		if len(seen) == 0 || seen[len(seen)-1] != n {
@@ -84,6 +83,11 @@ func (c *cluster) moves(to int) {
 		}
 		return n
 	}
+	if read() == to {
+		c.t.Errorf("%d renderers are there before the cause", to)
+	}
+	cause()
+	began := time.Now()
 	eventually.Succeeds(c.t, settles, fmt.Sprintf("the autoscaler wants %d renderers", to), func() error {
 		visitors.Lasts(time.Second)
 		if n := read(); n != to {
