@@ -40,8 +40,8 @@ func (c *cluster) crowded() {
 	c.run("delete", "node", "--selector", "type=kwok")
 }
 
-// makeRoom makes nodes for the crowd. The site's other pods are ready before, because they must run really. What enforces
-// the policies ends, and the rules that hold then stay: only pods of nodes that do not exist come and go.
+// makeRoom makes nodes for the crowd. The site's other pods are ready before, because they must run really. The
+// programs that enforce the policies end, and their rules stay: only pods of nodes that do not exist come and go.
 func (c *cluster) makeRoom() {
 	c.t.Helper()
 	c.helm()
@@ -149,6 +149,7 @@ func (c *cluster) known(n int) {
 func (c *cluster) reports() {
 	c.t.Helper()
 	client := c.client()
+	client.Timeout = settles
 	for _, address := range c.addresses("thumbmill-coordinator") {
 		began := time.Now()
 		report, err := ask(client, "http://"+address+"/api/v1/throttles")
