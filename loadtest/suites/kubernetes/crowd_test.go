@@ -78,6 +78,7 @@ func (c *cluster) measure() {
 	var all *sleepers.Process
 	begin := during("the renderers begin", total, func() { all = c.sleep() })
 	many := during("with 2,000 renderers", rate, pause)
+	c.t.Logf("Kubernetes has %s", c.objects())
 	c.reports()
 	end := during("they end", total, func() { all.End(); c.dissolve() })
 	c.t.Logf("The processor time of processes:\n%s", table([]span{few, pods, begin, many, end}))
@@ -89,7 +90,7 @@ func (c *cluster) gather() {
 	began := time.Now()
 	c.helm(fmt.Sprint("renderer.replicas=", crowd))
 	c.run("rollout", "status", "deployment/thumbmill-renderer", "--timeout="+gathers.String())
-	c.t.Logf("%d renderers are ready after %.0f s; Kubernetes has %s", crowd, time.Since(began).Seconds(), c.objects())
+	c.t.Logf("%d renderers are ready after %.0f s", crowd, time.Since(began).Seconds())
 }
 
 // sleep runs the renderers of the pods that do not run. They have other machines in truth, so that they yield to the
