@@ -38,15 +38,18 @@ RUNNING := deploy/compose loadtest/suites/fleet loadtest/suites/sites loadtest/s
 # architecture_test.go checks this.
 SEQUENTIAL := deploy/conversion deploy/fromenv deploy/fromthumbor edge/internal/filters edge/internal/imgproxy edge/internal/mediawiki edge/internal/signature edge/internal/syntax edge/internal/thumbor edge/thumborurl loadtest/tool/queueing loadtest/tool/ssim loadtest/tool/workload renderer/internal/animation renderer/internal/bmp renderer/internal/colour renderer/internal/complaint renderer/internal/component renderer/internal/geometry renderer/internal/guard renderer/internal/lettering renderer/internal/metadata renderer/internal/placeholder renderer/internal/psd renderer/internal/solid renderer/internal/svg renderer/internal/tga shared/bucket shared/commandline shared/cost shared/deadline shared/lanes shared/renderjob shared/settings shared/settings/reference shared/throttle shared/thumbnail
 
-# Packages with C code.
-SANITIZED := renderer/internal/jpeg renderer/internal/lettering renderer/internal/librsvg renderer/internal/vips
+# Packages with C and C++ code.
+SANITIZED := loadtest/suites/faces renderer/internal/jpeg renderer/internal/lettering renderer/internal/librsvg renderer/internal/vips
+
+# Packages whose tests start workers for all formats and programs.
+TRACED := renderer/internal/worker renderer/internal/engine loadtest/suites/conformance loadtest/suites/corpora
 
 # Packages that also have tests with `//go:build !race`. They run twice.
 TWICE := coordinator coordinator/internal/pools coordinator/internal/classic renderer/internal/pipeline
 
 MODULE := github.com/thumbmill/thumbmill
 
-.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits bench-fleet flood bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker test-kubernetes test-sanitize test-clouds test-loaders soak soak-tests docs docs-serve deps tools build-deps clean
+.PHONY: help run build test lint-prose test-race test-plain test-debian12 test-debian13 lint fuzz bench-coordinator bench-worker bench-batch bench-planes bench-bucket bench-hop bench-hits bench-fleet flood bench-gallery bench-peers profile validate-capacity faults corpora packages test-mediawiki test-packages test-compose test-docker test-kubernetes test-sanitize trace-calls test-clouds test-loaders soak soak-tests docs docs-serve deps tools build-deps clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -232,10 +235,19 @@ test-packages: deps ## install the Debian packages on two machines with systemd,
 	THUMBMILL_PACKAGES=1 go test -count=1 -p 1 -timeout 40m -v ./deploy/debian ./loadtest/suites/packages
 
 # Workers do not run here: AddressSanitizer needs more address space than their limit.
-test-sanitize: build-deps ## test the C code and the JPEG decoder under AddressSanitizer, UBSan and the leak checker: 3 minutes
+test-sanitize: build-deps ## test the C and C++ code and the JPEG decoder under AddressSanitizer, UBSan and the leak checker: 3 minutes
+	@deploy/install-packages deploy/packages/faces
 	CGO_CFLAGS='-g -O1 -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=undefined' CGO_LDFLAGS=-fsanitize=undefined \
 	LSAN_OPTIONS=suppressions=$(CURDIR)/renderer/leaks.txt:print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	go test -asan -vet=off -count=1 -timeout 20m $(addprefix ./,$(SANITIZED))
+
+# It compares with the lists in renderer/internal/sandbox/seccomp.go. THUMBMILL_CONFORMANCE and THUMBMILL_CASES name
+# folders with more originals. Times of tests are too short under strace: some tests fail. In another Debian:
+# deploy/test-debian ROOT SUITE -p 1 -timeout 60m -exec '/src/renderer/internal/sandbox/trace /src/bin/calls' PACKAGE …
+trace-calls: deps ## trace the system calls of workers over the suites: 20 minutes
+	rm -rf bin/calls
+	-go test -vet=off -count=1 -p 1 -timeout 60m -exec '$(CURDIR)/renderer/internal/sandbox/trace $(CURDIR)/bin/calls' $(addprefix ./,$(TRACED))
+	THUMBMILL_CALLS=$(CURDIR)/bin/calls go test -count=1 -v -run Traces ./renderer/internal/sandbox
 
 test-clouds: deps ## run the stores of Google Cloud and Azure against emulators, which it downloads to bin/clouds
 	GOBIN=$(CURDIR)/bin/clouds go install github.com/fsouza/fake-gcs-server@v1.56.1

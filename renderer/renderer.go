@@ -25,7 +25,9 @@ import (
 	"github.com/thumbmill/thumbmill/renderer/internal/source"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/deadline"
+	"github.com/thumbmill/thumbmill/shared/objectstore"
 	"github.com/thumbmill/thumbmill/shared/objectstore/open"
+	"github.com/thumbmill/thumbmill/shared/objectstore/storeconfig"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 	"github.com/thumbmill/thumbmill/shared/service"
@@ -143,13 +145,20 @@ func (r *Renderer) makePipeline() error {
 	}
 	r.pipeline = pipeline.New(pipeline.Config{
 		Renderer: r.name, Site: r.config.Settings.NATS.Site, Originals: originals, Versions: stores.Originals, Thumbnails: stores.Thumbnails,
-		Tracer: r.tracer, Engines: r.engines, Slots: r.slots, Batch: s.Batch, MaxOriginalPixels: s.MaxPixels, Memory: int64(s.MemoryLimit), //nolint:gosec // bounded by settings
+		Prompt: prompt(r.config.Settings.Store.Thumbnails, stores.Originals), Tracer: r.tracer, Engines: r.engines, Slots: r.slots, Batch: s.Batch, MaxOriginalPixels: s.MaxPixels, Memory: int64(s.MemoryLimit), //nolint:gosec // bounded by settings
 		Edges: edges{r.conn}, Log: r.config.Log, Metrics: r.config.Metrics,
 	})
 	r.intake = intake.New(intake.Config{
 		Renderer: r.name, Site: r.config.Settings.NATS.Site, JetStream: r.js, Slots: r.slots, Ahead: s.Ahead, Processor: r.pipeline, Log: r.config.Log,
 	})
 	return nil
+}
+
+// prompt returns pipeline.Config.Prompt: it holds for files in directories, unless thumbnails wait for the disk.
+func prompt(thumbnails storeconfig.Bucket, originals objectstore.Store) func(thumbnail.Location) bool {
+	return func(at thumbnail.Location) bool {
+		return thumbnails.Kind == "directory" && !thumbnails.Sync && objectstore.IsPlain(originals, at)
+	}
 }
 
 // makeParts makes the parts that run in the background. The parts for purges and heartbeats stand before the pulling,

@@ -204,6 +204,7 @@ func (h *held) render(ctx context.Context, _ thumbnail.Spec) ([]byte, error) {
 
 func TestARendererRendersAndSendsHeartbeats(t *testing.T) {
 	s := newSite(t, picture)
+	s.config.Settings.Store.Thumbnails.Sync = true // a slow store: its two results come apart
 	r, err := New(s.config)
 	if err != nil {
 		t.Fatal(err)

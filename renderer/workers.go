@@ -40,7 +40,7 @@ func newWorkers(renderer string, slots int, tempDir string, c Config) (*workers,
 	}
 	c.Metrics.MustRegister(w.killed)
 	config := worker.Config{
-		Slots: slots, Memory: uint64(s.MemoryLimit), TempDir: tempDir, Scratch: scratch, Recycle: s.Recycle,
+		Slots: slots, Memory: uint64(s.MemoryLimit), TempDir: tempDir, Scratch: scratch, Recycle: s.Recycle, Nice: s.Nice,
 		Require: layers(s.Sandbox), Cgroups: w.cgroups, Log: c.Log, Killed: w.killed,
 	}
 	if err := w.fill(config); err != nil {

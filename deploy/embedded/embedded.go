@@ -62,8 +62,14 @@ func New(listen string, log *slog.Logger) (*Server, error) {
 	return s, nil
 }
 
-// Option makes a client connect to this server without the network.
-func (s *Server) Option() nats.Option { return nats.InProcessServer(s.server) }
+// Option makes a client connect to this server without the network. Its writes need no deadline, which would cost a
+// timer each: only this process could delay them.
+func (s *Server) Option() nats.Option {
+	return func(o *nats.Options) error {
+		o.FlusherTimeout = 0
+		return nats.InProcessServer(s.server)(o)
+	}
+}
 
 // URL is where the server listens, or "" when it does not.
 func (s *Server) URL() string {

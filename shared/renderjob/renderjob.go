@@ -185,7 +185,7 @@ type State string
 
 // The states. Started comes once for each delivery, as a request that the edge answers with Proceed or
 // Gone; for a job of HandOver.AtOnce no answer comes. Then come Rendered and Stored, or Failed. For an image above MaxInline, Stored comes without
-// Rendered.
+// Rendered. If the store is as fast as a message, Stored alone comes and has the image, since 0.10; earlier edges then find the image in the store.
 const (
 	StateStarted State = "started"
 	// StateFetching says that the original comes slowly: the job takes no room of jobs that could render
@@ -195,7 +195,7 @@ const (
 	// its first lane any more. CPUMS has the processor time of the try, if there was one. Edges before 0.10 ignore it.
 	StateMoved    State = "moved"
 	StateRendered State = "rendered" // Image holds the thumbnail; it is not stored yet
-	StateStored   State = "stored"   // the thumbnail is in the store, or Fault has the reason
+	StateStored   State = "stored"   // the thumbnail is in the store, or Fault has the reason; Image holds it if no Rendered came
 	StateFailed   State = "failed"   // Fault has the reason
 	StateReleased State = "released" // a sibling that this delivery gives up untried: it is rendered alone
 	// StateBusy, since 0.10, says that the renderer does not begin a job that its edge handed over (HandOver.AtOnce): the
@@ -227,8 +227,8 @@ type Result struct {
 	// job has left.
 	Site          string `json:"site,omitempty"`
 	Renderer      string `json:"renderer"`
-	EngineVersion string `json:"engine_version"` // of libvips
-	// TypeVersion names the program or library that draws originals of the name's type, for the failure
+	EngineVersion string `json:"engine_version,omitempty"` // of libvips, in Failed
+	// TypeVersion, in Failed, names the program or library that draws originals of the name's type, for the failure
 	// memory; "" from renderers of earlier versions.
 	TypeVersion string           `json:"type_version,omitempty"`
 	Image       []byte           `json:"-"` // the message's body

@@ -208,6 +208,7 @@ type Renderer struct {
 	TimeLimit          time.Duration `koanf:"time_limit"`           // longest time of one render
 	TimeLimitExpensive time.Duration `koanf:"time_limit_expensive"` // longest time of one render of an expensive type
 	MemoryLimit        value.Bytes   `koanf:"memory_limit"`         // address space of one worker or tool
+	Nice               int           `koanf:"nice"`                 // how much lower the priority of workers is than the renderer's; at 14, edges beside them answer sooner, but workers get little beside other busy programs
 	Recycle            int           `koanf:"recycle"`              // renders after which a worker is replaced; 0 = never
 	Sandbox            []string      `koanf:"sandbox"`              // isolation layers; the renderer does not start without them
 	Optimizers         []string      `koanf:"optimizers"`           // formats of thumbnails that a tool makes smaller; the table of formats lists the allowed ones
@@ -444,7 +445,7 @@ func Default() Settings {
 		Renderer: Renderer{
 			Ahead: 1, Batch: 16, TimeLimit: 20 * time.Second, TimeLimitExpensive: 59 * time.Second,
 			MemoryLimit: 3 << 30, MaxOriginalBytes: 4 << 30, MaxPixels: 400_000_000,
-			Recycle: 1000, Sandbox: []string{"no_new_privs", "rlimits", "landlock", "seccomp"},
+			Nice: 5, Recycle: 1000, Sandbox: []string{"no_new_privs", "rlimits", "landlock", "seccomp"},
 			Downloads: 8, MinRate: 16 << 10, TempBytes: 16 << 30,
 		},
 		Render: Render{

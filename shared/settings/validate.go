@@ -197,6 +197,7 @@ func (r Renderer) check(c *check.Checker) {
 	c.Require(r.MemoryLimit >= 2200<<20, "renderer.memory_limit", "%v is too little for a worker to start: write at least 2.2 GiB", r.MemoryLimit)
 	c.Require(r.MaxOriginalBytes > 0, "renderer.max_original_bytes", "0 refuses every original: write a size such as 4GiB")
 	check.Within(c, "renderer.max_pixels", r.MaxPixels, 1, 10_000_000_000)
+	check.Within(c, "renderer.nice", r.Nice, 0, 19)
 	check.Within(c, "renderer.recycle", r.Recycle, 0, 1_000_000)
 	check.Within(c, "renderer.downloads", r.Downloads, 1, 1024)
 	c.Require(r.MinRate <= 1<<30, "renderer.min_rate", "%v a second is more than any host sends: write at most 1 GiB, such as 16KiB, or 0 for any rate", r.MinRate)

@@ -62,6 +62,10 @@ func (s *Spec) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, (*fields)(s)); err != nil {
 		return err
 	}
+	if !bytes.Contains(text, []byte(qualityKey)) { // as most are
+		s.Qualities = nil
+		return nil
+	}
 	var keys map[string]json.RawMessage
 	err := json.Unmarshal(text, &keys)
 	if err == nil {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf16"
 )
@@ -158,9 +159,21 @@ type Spec struct {
 func (s Spec) Described() bool { return s.Meta || s.Placeholder }
 
 // Canonical returns the spec as JSON in ASCII, for headers.
-func (s Spec) Canonical() string {
+func (s Spec) Canonical() string { return inASCII(s.json()) }
+
+// CanonicalAndDigest returns the results of Canonical and of Digest.
+func (s Spec) CanonicalAndDigest() (canonical, digest string) {
+	text := s.json()
+	return inASCII(text), digestOf(text)
+}
+
+// inASCII escapes all other characters in a JSON text.
+func inASCII(text []byte) string {
+	if !slices.ContainsFunc(text, func(b byte) bool { return b >= 0x80 }) {
+		return string(text)
+	}
 	var out strings.Builder
-	for _, r := range string(s.json()) {
+	for _, r := range string(text) {
 		switch {
 		case r < 0x80:
 			out.WriteRune(r)
@@ -184,7 +197,9 @@ func (s Spec) json() []byte {
 
 // Digest returns a short name of the spec: 22 characters of base64url, 128 bits of a SHA-256 of its
 // canonical JSON.
-func (s Spec) Digest() string {
-	sum := sha256.Sum256(s.json())
+func (s Spec) Digest() string { return digestOf(s.json()) }
+
+func digestOf(canonical []byte) string {
+	sum := sha256.Sum256(canonical)
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// says subscribes for a renderer, which answers each job that it is given with a state; "" means no answer.
-func says(t *testing.T, conn *nats.Conn, renderer string, state renderjob.State) <-chan renderjob.HandOver {
+// hears subscribes for a renderer, and calls answer with each job that the renderer is given.
+func hears(t *testing.T, conn *nats.Conn, renderer string, answer func(*nats.Msg, renderjob.HandOver)) <-chan renderjob.HandOver {
 	t.Helper()
 	given := make(chan renderjob.HandOver, 9)
 	_, err := conn.Subscribe(renderjob.HandOverSubject(renderer), func(m *nats.Msg) {
@@ -20,9 +20,7 @@ func says(t *testing.T, conn *nats.Conn, renderer string, state renderjob.State)
 			t.Error(err)
 		}
 		given <- h
-		if state != "" {
-			tell(t, conn, renderer, h.Job.ID, state)
-		}
+		answer(m, h)
 	})
 	if err == nil {
 		err = conn.Flush()
@@ -31,6 +29,16 @@ func says(t *testing.T, conn *nats.Conn, renderer string, state renderjob.State)
 		t.Fatal(err)
 	}
 	return given
+}
+
+// says subscribes for a renderer, which answers each job with a state; "" means no answer.
+func says(t *testing.T, conn *nats.Conn, renderer string, state renderjob.State) <-chan renderjob.HandOver {
+	t.Helper()
+	return hears(t, conn, renderer, func(_ *nats.Msg, h renderjob.HandOver) {
+		if state != "" {
+			tell(t, conn, renderer, h.Job.ID, state)
+		}
+	})
 }
 
 // tell sends a result without a request for an answer.

@@ -10,25 +10,10 @@ import (
 	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
-// takes subscribes for a renderer, which answers jobs that it is given with a word.
+// takes subscribes for a renderer, which answers each job with a word.
 func takes(t *testing.T, conn *nats.Conn, renderer, word string) <-chan renderjob.HandOver {
 	t.Helper()
-	given := make(chan renderjob.HandOver, 9)
-	_, err := conn.Subscribe(renderjob.HandOverSubject(renderer), func(m *nats.Msg) {
-		h, err := renderjob.ReadHandOver(m)
-		if err != nil {
-			t.Error(err)
-		}
-		given <- h
-		_ = m.Respond([]byte(word))
-	})
-	if err == nil {
-		err = conn.Flush()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return given
+	return hears(t, conn, renderer, func(m *nats.Msg, _ renderjob.HandOver) { _ = m.Respond([]byte(word)) })
 }
 
 // closeQueue makes the queue take no jobs until the test ends: a stream of the same name refuses them, and cannot be changed.

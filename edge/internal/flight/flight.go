@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/thumbmill/thumbmill/shared/fault"
+	"github.com/thumbmill/thumbmill/shared/stack"
 	"github.com/thumbmill/thumbmill/shared/throttle"
 )
 
@@ -118,7 +119,10 @@ func (g *Group[T]) join(key, client string, lead Lead[T]) (*Flight[T], *waiter[T
 	if f == nil {
 		f = &Flight[T]{group: g, key: key, abandoned: make(chan struct{})}
 		g.flights[key] = f
-		g.all.Go(func() { f.fly(lead) })
+		g.all.Go(func() {
+			stack.Reserve()
+			f.fly(lead)
+		})
 	}
 	f.waiters = append(f.waiters, w)
 	g.waiters++

@@ -1,6 +1,7 @@
 package obtain
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
@@ -44,4 +45,20 @@ func TestAStoringJobTakesNoPlaceOfTheLane(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A renderer with a fast store sends the picture with the last result: its flight reads nothing from the store.
+func TestAStoredPictureComesWithTheLastResult(t *testing.T) {
+	in(t, nil, func(t *testing.T, w *world) {
+		answers := w.ask(t.Context(), cat("ann"))
+		j := <-w.published
+		j.tell(renderjob.StateStarted, nil)
+		j.tell(renderjob.StateStored, func(r *renderjob.Result) { r.Image = []byte("picture") })
+		got := <-answers
+		got.wants(t, Rendered, "")
+		if string(got.thumb.Image) != "picture" || !slices.ContainsFunc(got.thumb.Times, func(s Step) bool { return s.Name == "worker" }) {
+			t.Errorf("answered %q with %v", got.thumb.Image, got.thumb.Times)
+		}
+		w.checkLease(t, admission.Outcome{Stored: true}, true)
+	})
 }

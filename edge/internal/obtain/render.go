@@ -149,19 +149,28 @@ func (r *render) follow(ctx context.Context, result renderjob.Result) (over bool
 		r.grant.Lease.LeaveLane()
 		r.tried += milliseconds(result.CPUMS)
 	case renderjob.StateRendered:
-		r.on.near.note(r.work.request.Target.Spec.Original, result)
-		r.noteSteps(result)
-		r.answer(r.thumb(result))
+		r.answerRendered(result)
 		if result.Freed {
 			r.grant.Lease.LeaveLane()
 		}
 	case renderjob.StateStored:
-		r.on.near.note(r.work.request.Target.Spec.Original, result)
+		if len(result.Image) > 0 {
+			r.answerRendered(result)
+		} else {
+			r.on.near.note(r.work.request.Target.Spec.Original, result)
+		}
 		return r.endStored(result)
 	case renderjob.StateFailed:
 		return r.endFailed(ctx, result)
 	}
 	return false
+}
+
+// answerRendered answers the flight with a result's image.
+func (r *render) answerRendered(result renderjob.Result) {
+	r.on.near.note(r.work.request.Target.Spec.Original, result)
+	r.noteSteps(result)
+	r.answer(r.thumb(result))
 }
 
 // endStored ends a job with the state stored. Clients without an answer, because the picture was too
@@ -292,7 +301,7 @@ func (r *render) thumb(result renderjob.Result) Thumb {
 		Image: result.Image, Source: Rendered,
 		Meta: objectstore.Meta{
 			ContentType: result.Format.ContentType(), ETag: result.ETag, Disposition: t.Disposition, XKey: t.XKey,
-			SpecDigest: t.Spec.Digest(), Rules: thumbnail.RulesVersion, OriginalVersion: r.work.version, Rendered: result.RenderedAt,
+			Rules: thumbnail.RulesVersion, OriginalVersion: r.work.version, Rendered: result.RenderedAt,
 		},
 	}
 }

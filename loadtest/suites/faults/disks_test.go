@@ -165,10 +165,10 @@ func (s *site) dies(p *process, w write) {
 	}
 }
 
-// killRendererAtWrites kills a renderer between the steps of a thumbnail's write: before its content is on the disk, and
-// before it gets its name.
+// killRendererAtWrites kills a renderer between the steps of a thumbnail's write: before it gets its content, and before it
+// gets its name.
 func killRendererAtWrites(s *site) {
-	for _, calls := range []string{"fdatasync", "renameat,renameat2"} {
+	for _, calls := range []string{"writev", "renameat,renameat2"} {
 		s.killAt("renderer-1", write{calls, 3})
 		s.parts["renderer-1"].start()
 		s.load.AwaitAnswers(between, time.Now())

@@ -61,6 +61,7 @@ func start(b testing.TB) *site {
 	cmd := exec.Command(program, "serve", "--listen", address, "--admin-listen", "127.0.0.1:0",
 		"--coordinator-listen", "127.0.0.1:0", "--originals", filepath.Join(dir, "originals"), "--thumbnails", filepath.Join(dir, "thumbnails"))
 	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+s.run, "XDG_CONFIG_HOME="+dir, "TMPDIR="+s.temp, "THUMBMILL_LOG_LEVEL=warn", "THUMBMILL_RENDERER_SLOTS=2",
+		"THUMBMILL_RENDERER_NICE=14", // as in deploy/systemd/thumbmill.service
 		"THUMBMILL_EDGE_TRUSTED_PROXIES=127.0.0.1", "THUMBMILL_EDGE_ALLOW_UNSAFE=true")
 	cmd.Stderr = os.Stderr
 	ended, err := servers.Launch(cmd)

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/portrait"
 	"github.com/thumbmill/thumbmill/renderer/internal/worker"
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
@@ -33,36 +34,10 @@ func buildFaces(t *testing.T) string {
 	return folder
 }
 
-// ellipse fills an ellipse of one grey.
-func ellipse(m *image.RGBA, x, y, a, b float64, grey uint8) {
-	for py := int(y - b); py <= int(y+b); py++ {
-		for px := int(x - a); px <= int(x+a); px++ {
-			if math.Pow((float64(px)-x)/a, 2)+math.Pow((float64(py)-y)/b, 2) <= 1 {
-				m.Set(px, py, color.Gray{grey})
-			}
-		}
-	}
-}
-
-// portrait is a grey wall with a drawn face, and a chequered square, which attracts more attention, at the other side.
-func portrait(width, height int, x, y, half float64) *image.RGBA {
-	m := image.NewRGBA(image.Rect(0, 0, width, height))
-	for py := range height {
-		for px := range width {
-			m.Set(px, py, color.Gray{150})
-			if px > width/20 && px < width/4 && py > height/4 && py < 3*height/4 {
-				m.Set(px, py, []color.RGBA{{200, 0, 0, 255}, {255, 255, 255, 255}}[(30*px/width+30*py/width)%2])
-			}
-		}
-	}
-	for _, part := range [][5]float64{
-		{0, -.35, 1, 1.05, 40}, {0, 0, .85, 1.1, 200}, // hair, skin
-		{-.36, -.22, .24, .11, 90}, {.36, -.22, .24, .11, 90}, {-.36, -.42, .3, .06, 60}, {.36, -.42, .3, .06, 60}, // eyes, brows
-		{-.36, -.22, .1, .1, 20}, {.36, -.22, .1, .1, 20}, {0, .05, .1, .3, 225}, // pupils, nose
-		{-.12, .32, .06, .04, 110}, {.12, .32, .06, .04, 110}, {0, .62, .36, .09, 90}, {-.5, .3, .2, .2, 215}, {.5, .3, .2, .2, 215}, // mouth, cheeks
-	} {
-		ellipse(m, x+part[0]*half, y+part[1]*half, part[2]*half, part[3]*half, uint8(part[4]))
-	}
+// portraitOf is a wall with a face at the right.
+func portraitOf(width int) *image.RGBA {
+	m := portrait.Wall(width, width*5/8)
+	portrait.Face(m, float64(width)*.7, float64(width)*.3, float64(width)*.09)
 	return m
 }
 
@@ -95,7 +70,7 @@ func TestSmartCutsKeepFaces(t *testing.T) {
 	smart := thumbnail.Spec{Width: 100, Height: 160, Smart: true, Format: thumbnail.FormatPNG}
 	for _, width := range []int{640, 1900} {
 		var body bytes.Buffer
-		must(t, png.Encode(&body, portrait(width, width*5/8, float64(width)*.7, float64(width)*.3, float64(width)*.09)))
+		must(t, png.Encode(&body, portraitOf(width)))
 		r, err := draw(t, e, smart, body.Bytes())
 		if at := centreOf(t, r, err); at < 44 || at > 56 {
 			t.Errorf("of %d pixels: the face is at %d of 100", width, at)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/stack"
 )
 
 // receipt acknowledges a job's message, by the message's reply subject.
@@ -95,6 +96,7 @@ func (in *Intake) takeHandOver(h renderjob.HandOver) bool {
 	d := Delivery{Job: h.Job, Deliveries: h.Deliveries, Age: h.Age, Arrived: time.Now(), Place: &Place{room: in.room, kind: k}, Begun: h.AtOnce}
 	in.jobs.Go(func() {
 		defer d.Place.leave()
+		stack.Reserve()
 		in.process(receipt{in.config.JetStream.Conn(), h.Receipt}, d)
 	})
 	return true

@@ -22,6 +22,7 @@ import (
 	"github.com/thumbmill/thumbmill/shared/periodic"
 	"github.com/thumbmill/thumbmill/shared/queue"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
+	"github.com/thumbmill/thumbmill/shared/stack"
 )
 
 const (
@@ -236,6 +237,7 @@ func (in *Intake) accept(p *puller, msg *nats.Msg) {
 	d.Place = &Place{room: in.room, kind: k}
 	in.jobs.Go(func() {
 		defer d.Place.leave()
+		stack.Reserve()
 		if !in.handOver(r, d) {
 			in.process(r, d)
 		}

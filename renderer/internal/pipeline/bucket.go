@@ -112,8 +112,7 @@ func (j *job) renderFromBucket(ctx context.Context, drain <-chan struct{}, look 
 	j.countBucket("used", nil)
 	j.release() // siblings look for their own buckets
 	j.note(result, time.Since(began))
-	j.replyRendered(result.Image, j.delivery.Place.Store())
-	j.store(ctx, result.Image, j.job.OriginalVersion)
+	j.answer(ctx, result.Image, j.job.OriginalVersion, j.delivery.Place.Store())
 	return true, nil
 }
 
@@ -157,10 +156,17 @@ func (j *job) openBucket(ctx context.Context) (*fromBucket, error) {
 	if _, err := io.ReadFull(object, image); err != nil {
 		return nil, err
 	}
+	if sum := md5.Sum(image); info.MD5 != "" && hex.EncodeToString(sum[:]) != info.MD5 { //nolint:gosec // stores give the MD5, no secret
+		return nil, errors.Join(errDamaged, j.thumbnails.Delete(ctx, b.Key))
+	}
 	from, err := j.readBucket(image, info.Meta.Sides)
 	j.bucket.useless = errors.Is(err, errNarrow)
 	return from, err
 }
+
+// errDamaged says that a disk or a power failure changed the bucket. The job deletes it, draws the original, and may make
+// the bucket again.
+var errDamaged = errors.New("the bucket does not have the MD5 that its store tells")
 
 // errNarrow says that a bucket is not wide enough for the thumbnail, because the page is small.
 var errNarrow = errors.New("the bucket is not wide enough for the thumbnail")
@@ -275,11 +281,12 @@ func (j *job) storeBucket(ctx context.Context, version string) {
 	}
 	b := bucket.Of(j.job.Spec, j.job.Key, j.job.Bucket)
 	sum := md5.Sum(made.Image) //nolint:gosec // ETags are MD5, as in Swift
+	spec, digest := b.Spec.CanonicalAndDigest()
 	meta := objectstore.Meta{
-		ContentType: made.Format.ContentType(), ETag: hex.EncodeToString(sum[:]), XKey: j.job.XKey, SpecDigest: b.Spec.Digest(),
+		ContentType: made.Format.ContentType(), ETag: hex.EncodeToString(sum[:]), XKey: j.job.XKey, SpecDigest: digest,
 		Rules: thumbnail.RulesVersion, OriginalVersion: version, Rendered: j.result.RenderedAt, Sides: made.Sides,
 	}
-	if spec := b.Spec.Canonical(); len(spec) <= objectstore.MaxSpec {
+	if len(spec) <= objectstore.MaxSpec {
 		meta.Spec = spec
 	}
 	if err := j.thumbnails.Put(ctx, b.Key, made.Image, meta); err != nil {

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/engine"
@@ -92,6 +93,14 @@ func TestBuckets(t *testing.T) {
 		"a bucket that is no picture": {func(w *world, d *intake.Delivery) {
 			w.keepBucket(*d, "v1")
 			w.bodies[bucketKey(*d).Key.Path] = []byte("no picture")
+			w.renders = []func() (engine.Result, error){makesBucket(t), draws("small")}
+		}, 1, 2, true, "small"},
+		"a bucket that a disk damaged": {func(w *world, d *intake.Delivery) {
+			w.keepBucket(*d, "v1")
+			at := bucketKey(*d).Key.Path
+			meta := w.kept[at]
+			meta.ETag = strings.Repeat("0", 32)
+			w.kept[at] = meta
 			w.renders = []func() (engine.Result, error){makesBucket(t), draws("small")}
 		}, 1, 2, true, "small"},
 		"a store that does not answer": {func(w *world, _ *intake.Delivery) {

@@ -38,6 +38,7 @@ type job struct {
 	rates             *cost.Rates
 	maxOriginalPixels int64
 	memory            int64 // address space of a worker in bytes
+	prompt            bool  // Config.Prompt of the original
 	tracer            *tracing.Tracer
 	metrics           metrics
 	log               *slog.Logger
@@ -67,7 +68,7 @@ func (p *Pipeline) newJob(d intake.Delivery) *job {
 	return &job{
 		job: d.Job, delivery: d, renderer: c.Renderer, site: c.Site,
 		edges: c.Edges, originals: c.Originals, versions: c.Versions, thumbnails: c.Thumbnails, engines: c.Engines,
-		slots: slots, maxOriginalPixels: c.MaxOriginalPixels, memory: c.Memory, tracer: c.Tracer, metrics: p.metrics,
+		slots: slots, maxOriginalPixels: c.MaxOriginalPixels, memory: c.Memory, prompt: c.Prompt != nil && c.Prompt(d.Job.Spec.Original), tracer: c.Tracer, metrics: p.metrics,
 		adopt: p.adopt, batch: c.Batch, rates: &p.rates,
 		log: c.Log.With("request", d.Job.RequestID, "job", d.Job.ID),
 	}
@@ -149,8 +150,7 @@ func (j *job) deliver(ctx context.Context, image []byte, version string, freed b
 		j.tellStored(j.drawn.unkept)
 		return
 	}
-	j.replyRendered(image, freed)
-	j.store(ctx, image, version)
+	j.answer(ctx, image, version, freed)
 }
 
 // yields reports whether renders of other jobs come first.
@@ -229,8 +229,7 @@ func (j *job) replyRendered(image []byte, freed bool) {
 
 // tell returns r with the common fields of all results.
 func (j *job) tell(r renderjob.Result) renderjob.Result {
-	r.Version, r.JobID, r.Renderer, r.Site, r.EngineVersion = renderjob.Version, j.job.ID, j.renderer, j.site, j.engines.Version()
-	r.TypeVersion = j.engines.Versions().Engine(j.job.Spec.Type)
+	r.Version, r.JobID, r.Renderer, r.Site = renderjob.Version, j.job.ID, j.renderer, j.site
 	r.Deliveries, r.QueuedMS, r.Free = j.delivery.Deliveries, milliseconds(j.delivery.Age), j.delivery.Place.Free()
 	return r
 }

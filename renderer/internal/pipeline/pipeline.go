@@ -3,7 +3,7 @@
 //	fetch → guard → render → reply → store → stored
 //
 // A job holds a slot only during the render. The client gets the picture before the renderer stores
-// it, unless the picture is too large for a message.
+// it, unless the picture is too large for a message, or the store is as fast as a message.
 package pipeline
 
 import (
@@ -84,6 +84,7 @@ type Config struct {
 	Originals         Originals
 	Versions          Versions // the originals' versions; a job asks again after it stored
 	Thumbnails        Thumbnails
+	Prompt            func(original thumbnail.Location) bool // whether Thumbnails and Versions answer in less time than a message takes; nil = never
 	Engines           Engines
 	Slots             int   // the most renders at once
 	Batch             int   // the most jobs of one original that are done together; 1 or less: each job alone
@@ -179,7 +180,10 @@ func (j *job) fail(deadline context.Context, err error) *fault.Fault {
 		f = fault.Wrap(err, fault.Deadline, "the request's deadline passed before the thumbnail was rendered")
 	}
 	j.log.Log(deadline, level(f), "fail a job", "key", j.job.Key, "original", j.job.Spec.Original, "fault", f.Kind, "error", f)
-	j.reply(renderjob.Result{State: renderjob.StateFailed, Fault: f, OwnWidth: j.result.OwnWidth, CPUMS: j.result.CPUMS})
+	j.reply(renderjob.Result{
+		State: renderjob.StateFailed, Fault: f, OwnWidth: j.result.OwnWidth, CPUMS: j.result.CPUMS,
+		EngineVersion: j.engines.Version(), TypeVersion: j.engines.Versions().Engine(j.job.Spec.Type),
+	})
 	return f
 }
 

@@ -307,7 +307,7 @@ func TestRepliesAndStoredMetadata(t *testing.T) {
 			t.Fatal(err)
 		}
 		told, kept := w.replies[1], w.kept["k"]
-		if string(told.Image) != "picture" || w.replies[2].Image != nil || told.Renderer != "r" || told.EngineVersion != "engine-1" || told.QueuedMS != 1000 {
+		if string(told.Image) != "picture" || w.replies[2].Image != nil || told.Renderer != "r" || told.QueuedMS != 1000 {
 			t.Errorf("told %+v, then %+v", told, w.replies[2])
 		}
 		if kept.ETag != told.ETag || kept.OriginalVersion != "v1" || kept.SpecDigest != d.Job.Spec.Digest() || kept.XKey != "x" || kept.Disposition != "inline" || kept.Spec == "" {

@@ -12,17 +12,38 @@ import (
 	"github.com/thumbmill/thumbmill/shared/thumbnail"
 )
 
-// store writes the thumbnail and tells the edge, which then ends the lease. version is the version of the
-// rendered original.
-func (j *job) store(ctx context.Context, image []byte, version string) {
-	j.tellStored(j.keep(ctx, image, version))
+// storesWithin is the time in which a prompt store keeps a thumbnail. It is short beside a render, since the client waits.
+const storesWithin = 2 * time.Millisecond
+
+// answer sends the edge the image, and writes the thumbnail; the edge then ends the lease. version is the version of the
+// rendered original. A prompt store (Config.Prompt) is first, and one message brings both; if it is slow after all, the client gets
+// its image meanwhile. freed is as in replyRendered.
+func (j *job) answer(ctx context.Context, image []byte, version string, freed bool) {
+	if !j.prompt || len(image) > renderjob.MaxInline {
+		j.replyRendered(image, freed)
+		j.tellStored(j.keep(ctx, image, version))
+		return
+	}
+	told := make(chan struct{})
+	late := time.AfterFunc(storesWithin, func() { defer close(told); j.replyRendered(image, freed) })
+	why := j.keep(ctx, image, version)
+	switch {
+	case !late.Stop():
+		<-told
+		j.tellStored(why)
+	case why != nil:
+		j.replyRendered(image, freed)
+		j.tellStored(why)
+	default:
+		both := j.result
+		both.State, both.Image = renderjob.StateStored, image
+		j.reply(both)
+	}
 }
 
 // tellStored tells the edge that the thumbnail is stored, or why it is not.
 func (j *job) tellStored(why *fault.Fault) {
-	stored := j.result
-	stored.State, stored.Fault = renderjob.StateStored, why
-	j.reply(stored)
+	j.reply(renderjob.Result{State: renderjob.StateStored, Fault: why, FetchMS: j.result.FetchMS, CPUMS: j.result.CPUMS})
 }
 
 // keep writes the thumbnail, even if the client is gone. It returns nil, or a fault that says why the
@@ -58,13 +79,13 @@ func (j *job) put(ctx context.Context, image []byte, version string) *fault.Faul
 
 // meta returns the metadata that the store keeps with the thumbnail.
 func (j *job) meta(version string) objectstore.Meta {
-	spec := j.job.Spec.Canonical()
+	spec, digest := j.job.Spec.CanonicalAndDigest()
 	if len(spec) > objectstore.MaxSpec {
 		spec = ""
 	}
 	return objectstore.Meta{
 		ContentType: j.result.Format.ContentType(), ETag: j.result.ETag, Disposition: j.job.Disposition, XKey: j.job.XKey,
-		Spec: spec, SpecDigest: j.job.Spec.Digest(), Rules: thumbnail.RulesVersion, OriginalVersion: version, Rendered: j.result.RenderedAt,
+		Spec: spec, SpecDigest: digest, Rules: thumbnail.RulesVersion, OriginalVersion: version, Rendered: j.result.RenderedAt,
 	}
 }
 

@@ -177,7 +177,6 @@ func (j *job) finish(ctx context.Context, image []byte, err error, version strin
 		j.end(string(j.fail(ctx, err).Kind))
 		return
 	}
-	j.replyRendered(image, false)
-	j.store(ctx, image, version)
+	j.answer(ctx, image, version, false)
 	j.end("ok")
 }

@@ -281,7 +281,7 @@ func (s thumbnails) Open(_ context.Context, at thumbnail.Location) (objectstore.
 		err = objectstore.ErrNotFound
 	}
 	body := s.w.bodies[at.Path]
-	return object{bytes.NewReader(body)}, objectstore.Info{Meta: meta, Size: int64(len(body))}, err
+	return object{bytes.NewReader(body)}, objectstore.Info{Meta: meta, MD5: meta.ETag, Size: int64(len(body))}, err
 }
 
 func (s thumbnails) Put(ctx context.Context, at thumbnail.Location, body []byte, meta objectstore.Meta) error {

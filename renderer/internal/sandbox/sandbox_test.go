@@ -35,7 +35,12 @@ func inside(folder string, children bool) {
 	p := Profile{Memory: 3 << 30, File: 1 << 20, Descriptors: 64}
 	if children {
 		p.Children, p.Read, p.Write = true, []string{filepath.Join(folder, "in"), "/usr/lib", "/lib", "/lib64"}, []string{filepath.Join(folder, "out")}
-		p.Execute = []string{"/usr/bin/true", "/bin/true", "/lib64/ld-linux-x86-64.so.2"}
+		p.Execute = []string{"/usr/bin/true", "/bin/true", "/usr/bin/sleep", "/bin/sleep", "/lib64/ld-linux-x86-64.so.2"}
+	}
+	memory, err := unix.MemfdCreate("memory", 0)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	layers, err := Enter(p)
 	if err != nil {
@@ -43,7 +48,7 @@ func inside(folder string, children bool) {
 		os.Exit(1)
 	}
 	r := result{"layers": fmt.Sprint(layers)}
-	for name, try := range attempts(folder) {
+	for name, try := range attempts(folder, memory) {
 		r[name] = ""
 		if err := try(); err != nil {
 			r[name] = err.Error()
@@ -52,7 +57,7 @@ func inside(folder string, children bool) {
 	_ = json.NewEncoder(os.Stdout).Encode(r)
 }
 
-func attempts(folder string) map[string]func() error {
+func attempts(folder string, memory int) map[string]func() error {
 	open := func(path string) func() error {
 		return func() error {
 			f, err := os.Open(path)
@@ -67,6 +72,17 @@ func attempts(folder string) map[string]func() error {
 		return func() error { _, err := unix.Socket(family, kind, 0); return err }
 	}
 	run := func(path string) func() error { return func() error { return exec.Command(path).Run() } }
+	kill := func(path string, args ...string) func() error {
+		return func() error {
+			cmd := exec.Command(path, args...)
+			if err := cmd.Start(); err != nil {
+				return err
+			}
+			err := cmd.Process.Kill()
+			_ = cmd.Wait() // the program ends by itself if it is not killed
+			return err
+		}
+	}
 	return map[string]func() error{
 		"read /etc/passwd":     open("/etc/passwd"),
 		"read /proc/1/environ": open("/proc/1/environ"),
@@ -85,6 +101,8 @@ func attempts(folder string) map[string]func() error {
 		"execute true":            run("/bin/true"),
 		"execute a shell":         run("/bin/sh"),
 		"execute its own file":    run(filepath.Join(folder, "out", "program")),
+		"kill its own program":    kill("/bin/sleep", "1"),
+		"a handle of its parent":  func() error { _, err := unix.PidfdOpen(os.Getppid(), 0); return err },
 		"ptrace":                  func() error { return unix.PtraceAttach(os.Getppid()) },
 		"read others' memory":     func() error { _, err := unix.ProcessVMReadv(os.Getppid(), nil, nil, 0); return err },
 		"kill its parent":         func() error { return unix.Kill(os.Getppid(), 0) },
@@ -94,8 +112,9 @@ func attempts(folder string) map[string]func() error {
 		"a new session":           func() error { _, err := unix.Setsid(); return err },
 		"io_uring":                func() error { _, _, e := unix.Syscall(unix.SYS_IO_URING_SETUP, 1, 0, 0); return errno(e) },
 		"bpf":                     func() error { _, _, e := unix.Syscall(unix.SYS_BPF, 0, 0, 0); return errno(e) },
-		"a file beyond its limit": func() error { return tooLarge(folder) },
-		"lock a file":             lock,
+		"a file beyond its limit": func() error { return tooLarge(memory) },
+		"make a memory file":      func() error { _, err := unix.MemfdCreate("another", 0); return err },
+		"lock a file":             func() error { return lock(memory) },
 		"type into a terminal":    func() error { return unix.IoctlSetInt(0, unix.TIOCSTI, 0) },
 		"change its own mode":     func() error { return unix.Chmod(filepath.Join(folder, "out", "program"), 0o777) },
 	}
@@ -108,23 +127,18 @@ func errno(e syscall.Errno) error {
 	return e
 }
 
-// tooLarge makes a memory file larger than RLIMIT_FSIZE; the limit also holds for memory files.
-func tooLarge(string) error {
-	fd, err := unix.MemfdCreate("large", 0)
-	if err != nil {
+// tooLarge writes beyond RLIMIT_FSIZE; the limit also holds for memory files.
+func tooLarge(memory int) error {
+	if _, err := unix.Seek(memory, 2<<20, 0); err != nil {
 		return err
 	}
-	return unix.Ftruncate(fd, 2<<20)
+	_, err := unix.Write(memory, []byte("x"))
+	return err
 }
 
 // lock locks a memory file, like a worker that locks an original.
-func lock() error {
-	fd, err := unix.MemfdCreate("locked", 0)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = unix.Close(fd) }()
-	return unix.FcntlFlock(uintptr(fd), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+func lock(memory int) error {
+	return unix.FcntlFlock(uintptr(memory), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
 }
 
 // confined makes the attempts in a confined child process, and returns their results.
@@ -165,7 +179,7 @@ func confined(t *testing.T, children bool) result {
 }
 
 // A worker that draws can make no attempt with success. A worker of tools can only use the files and
-// programs of its profile, and lock files.
+// programs of its profile.
 func TestAttemptsOfWorkers(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -173,7 +187,7 @@ func TestAttemptsOfWorkers(t *testing.T) {
 		can      []string
 	}{
 		{"a worker that draws", false, nil},
-		{"a worker of tools", true, []string{"read the original", "write to its folder", "execute true", "lock a file"}},
+		{"a worker of tools", true, []string{"read the original", "write to its folder", "execute true", "kill its own program"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := confined(t, c.children)

@@ -38,6 +38,7 @@ type Config struct {
 	TempDir string          // parent of the tool workers' folders
 	Scratch int64           // bytes that a tool may write to its folder
 	Recycle int             // tasks after which a worker is replaced; 0 = never
+	Nice    int             // how much lower the priority of workers is than this process's
 	Require []sandbox.Layer // layers that each worker must have
 	Cgroups *cgroup.Parent  // nil = the machine grants no control groups
 	Log     *slog.Logger
@@ -122,13 +123,14 @@ func enough(required, inForce []sandbox.Layer) error {
 // thread that forked it ends.
 func (p *Pool) spawner() {
 	runtime.LockOSThread()
-	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, usual()) // of this thread, and of all that it starts; lowering is always allowed
+	priority := p.config.priority()
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, priority) // of this thread, and of all that it starts; lowering is always allowed
 	for number := 1; ; number++ {
 		select {
 		case <-p.ctx.Done():
 			return // the thread ends with this goroutine: Close has killed the workers
 		case reply := <-p.spawn:
-			w, err := start(p.config, number)
+			w, err := start(p.config, number, priority)
 			reply <- spawned{w, err}
 		}
 	}

@@ -46,9 +46,11 @@ type process struct {
 	ready  Ready
 	folder string // only of a tool worker
 	group  *cgroup.Group
-	tasks  int           // number of tasks so far
-	low    bool          // it kept the priority of a task that yields
-	spent  time.Duration // processor time of these tasks, as far as they ended
+	tasks  int // number of tasks so far
+	// priority is the usual one, without a task that yields.
+	priority int
+	low      bool          // it kept the priority of a task that yields
+	spent    time.Duration // processor time of these tasks, as far as they ended
 	// idleFrom is the end of its start or of its last task.
 	idleFrom time.Time
 	// overflowed means that watch killed the worker because its tool wrote too much.
@@ -57,8 +59,8 @@ type process struct {
 
 // start executes this binary as a worker. Only one locked goroutine calls it, because PDEATHSIG follows the thread
 // that forked.
-func start(c Config, number int) (*process, error) {
-	p := &process{ended: make(chan struct{})}
+func start(c Config, number, priority int) (*process, error) {
+	p := &process{ended: make(chan struct{}), priority: priority}
 	if err := p.furnish(c, number); err != nil {
 		return nil, errors.Join(err, p.clear())
 	}
@@ -280,26 +282,23 @@ func (p *process) clear() (err error) {
 // processor time of another task. With less, it would starve until its time limit.
 const yielding = 5
 
-// below is how much lower the priority of workers is than this process's. An edge or a coordinator on the same processors
-// takes microseconds for an answer, and would otherwise wait behind the slices of decoders.
-const below = 5
-
 // lowest is the lowest priority of a process.
 const lowest = 19
 
-// usual returns the priority of workers, by the one of the calling thread.
-func usual() int {
+// priority returns the priority of workers, by the one of the calling thread. An edge or a coordinator on the same
+// processors takes microseconds for an answer, and would otherwise wait behind the slices of decoders.
+func (c Config) priority() int {
 	raw, err := unix.Getpriority(unix.PRIO_PROCESS, 0) // the system call returns 20 less the priority
 	if err != nil {
-		return below
+		return c.Nice
 	}
-	return min(20-raw+below, lowest)
+	return min(20-raw+c.Nice, lowest)
 }
 
 // yield lowers the priority of the process with its tools and all their threads, if it must yield. The result restores the
 // priority, which takes a right that a renderer may lack: the process is then low.
 func (p *process) yield(must bool) (restore func()) {
-	group, priority := p.cmd.Process.Pid, usual()
+	group, priority := p.cmd.Process.Pid, p.priority
 	if !must || unix.Setpriority(unix.PRIO_PGRP, group, priority+yielding) != nil {
 		return func() {}
 	}

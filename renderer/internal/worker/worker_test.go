@@ -49,7 +49,7 @@ func newPoolOf(t testing.TB, kind Kind, slots int) *Pool {
 	t.Helper()
 	killed := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "killed"}, []string{"reason"})
 	p, err := NewPool(Config{
-		Kind: kind, Slots: slots, Standby: slots + lanes.SlowSlots(slots), Memory: 3 << 30, TempDir: t.TempDir(), Scratch: 64 << 20,
+		Kind: kind, Slots: slots, Standby: slots + lanes.SlowSlots(slots), Memory: 3 << 30, TempDir: t.TempDir(), Scratch: 64 << 20, Nice: 5,
 		Require: []sandbox.Layer{sandbox.NoNewPrivs, sandbox.Rlimits, sandbox.Landlock, sandbox.Seccomp},
 		Log:     slog.New(slog.DiscardHandler), Killed: killed,
 	})

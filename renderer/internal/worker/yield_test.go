@@ -15,6 +15,7 @@ import (
 // A task that yields has a low priority until its end. When others took its time, its original is not at fault.
 func TestTasksYield(t *testing.T) {
 	p := newPool(t, 1)
+	usual := p.config.priority()
 	body, err := samples.PNG(samples.Disc(50))
 	f := original(t, body, err)
 	task := Task{Spec: spec(20, "png"), Header: guard.Header{Type: "png", Pages: 1}, MaxPixels: 1 << 20, Yields: true}
@@ -25,7 +26,7 @@ func TestTasksYield(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, pid := range p.PIDs() { // a worker that could not raise its priority again has ended
-		if got := processes.Stat(pid).Nice; got != usual() {
+		if got := processes.Stat(pid).Nice; got != usual {
 			t.Errorf("after its task, a worker has the priority %d", got)
 		}
 	}
@@ -40,7 +41,7 @@ func TestTasksYield(t *testing.T) {
 		_, _, err := do(t.Context(), p, task, f, time.Second)
 		ended <- err
 	}()
-	eventually.Holds(t, 5*time.Second, "the worker has the lower priority", func() bool { return processes.Stat(pid).Nice == usual()+yielding })
+	eventually.Holds(t, 5*time.Second, "the worker has the lower priority", func() bool { return processes.Stat(pid).Nice == usual+yielding })
 	if err := <-ended; !fault.Is(err, fault.Deadline) {
 		t.Errorf("a task without processor time: %v", err)
 	}
