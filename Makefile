@@ -219,7 +219,7 @@ test-docker: build-deps bin/docker-compose ## run the Compose site on a Docker e
 	THUMBMILL_DOCKER=$(if $(TABLE),$(abspath $(TABLE)),1) go test -count=1 -timeout 60m -v ./loadtest/suites/docker
 
 # The programs of Kubernetes and the images stay below /var/tmp/thumbmill-kubernetes.
-test-kubernetes: build-deps bin/helm bin/docker-compose ## install the chart on a Kubernetes cluster of two nodes, and roll, evict, drain, kill and scale its pods under load, and enforce its policies
+test-kubernetes: build-deps bin/helm bin/docker-compose ## install the chart on a Kubernetes cluster of two nodes, roll, evict, drain, kill and scale its pods under load, add 2,000 renderers, and enforce its policies
 	@deploy/install-packages deploy/packages/docker deploy/packages/roots deploy/packages/kubernetes deploy/packages/tests
 	nice loadtest/suites/kubernetes/build /var/tmp/thumbmill-kubernetes/bin
 	nice loadtest/suites/kubernetes/images /var/tmp/thumbmill-kubernetes/images

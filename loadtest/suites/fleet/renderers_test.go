@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 }
 
 // startRenderers starts a process of renderers.
-func (s *site) startRenderers(instances, slots int) (pid int, end func()) {
+func (s *site) startRenderers(instances, slots int) *sleepers.Process {
 	return sleepers.Start(s.t, sleepers.Order{Renderers: instances, Slow: slow, Settings: []string{
 		"THUMBMILL_NATS_URL=" + s.queue.URL(), fmt.Sprint("THUMBMILL_RENDERER_SLOTS=", slots), "THUMBMILL_RENDERER_TEMP_DIR=" + s.dir,
 		"THUMBMILL_STORE_ORIGINALS_PATH=" + filepath.Join(s.dir, "originals"), "THUMBMILL_STORE_THUMBNAILS_PATH=" + filepath.Join(s.dir, "thumbnails"),

@@ -91,7 +91,9 @@ func (s *site) startEdge() {
 func (s *site) renderWith(instances, slots int) {
 	s.t.Helper()
 	s.instances, s.slots = instances, slots
-	s.renderers, s.endRenderers = s.startRenderers(instances, slots)
+	all := s.startRenderers(instances, slots)
+	s.renderers, s.endRenderers = all.PID(), all.End
+	all.AwaitStart(startWithin)
 	// The lane refuses some of these requests until heartbeats have told its size.
 	if !eventually.Succeeds(s.t, startWithin, "the site renders", func() error { return s.drive(2*instances*slots, s.miss) }) {
 		s.t.FailNow()

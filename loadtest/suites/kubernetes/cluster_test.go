@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,6 +38,8 @@ type cluster struct {
 	output  bytes.Buffer
 
 	installed time.Time
+	asked     int      // number of thumbnails that visitors asked for
+	enforcers []func() // each stops an enforcement of the policies
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -123,16 +126,16 @@ func (c *cluster) in(namespace string, words ...string) *exec.Cmd {
 	return c.inside(append([]string{home + "/bin/kubectl", "--namespace", namespace}, words...)...)
 }
 
-// apply makes or changes objects.
+// apply makes or changes objects of the namespace default, or of no namespace.
 func (c *cluster) apply(text string) {
 	c.t.Helper()
-	cmd := c.kubectl("apply", "--filename", "-")
+	cmd := c.in("default", "apply", "--filename", "-")
 	cmd.Stdin = strings.NewReader(text)
 	c.must(cmd)
 }
 
-// serve runs a program in a node's network until all parts end. Its log is beside the first node's.
-func (c *cluster) serve(network, name string, words ...string) {
+// serve runs a program in a node's network until stop or the end of all parts. Its log is beside the first node's.
+func (c *cluster) serve(network, name string, words ...string) (stop func()) {
 	c.t.Helper()
 	log, err := os.Create(c.path("state1/log/" + name))
 	if err != nil {
@@ -144,7 +147,9 @@ func (c *cluster) serve(network, name string, words ...string) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.all.Cleanup(func() { _ = cmd.Process.Kill(); <-ended; _ = log.Close() })
+	stop = sync.OnceFunc(func() { _ = cmd.Process.Kill(); <-ended; _ = log.Close() })
+	c.all.Cleanup(stop)
+	return stop
 }
 
 func (c *cluster) run(words ...string) string {

@@ -11,8 +11,16 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
+	"github.com/thumbmill/thumbmill/loadtest/fixtures/sleepers"
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/visitors"
 )
+
+func TestMain(m *testing.M) {
+	if sleepers.Asked() {
+		os.Exit(sleepers.Main())
+	}
+	os.Exit(m.Run())
+}
 
 // TestKubernetes runs the chart on a cluster: as its admission sees it, then while its pods change.
 func TestKubernetes(t *testing.T) {
@@ -25,12 +33,19 @@ func TestKubernetes(t *testing.T) {
 	}{
 		{"the admission refuses unrestricted pods", c.restricted},
 		{"workers are confined", c.confined},
-		{"an autoscaler follows", c.followed},
-		{"changes", c.breaks},
 		{"policies are enforced", c.enforced},
+		{"an autoscaler follows", c.followed},
+		{"KEDA follows", c.followedByKEDA},
+		{"changes", c.breaks},
+		{"a crowd", c.crowded},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			c.t = t
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Log(c.logs())
+				}
+			})
 			part.do()
 		})
 		c.t = t
@@ -44,7 +59,7 @@ func available(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can run a node in namespaces")
 	}
-	for _, program := range []string{home + "/bin/kubelet", home + "/bin/kube-router", root + "/bin/helm", "/usr/lib/cni/ptp", "containerd", "runc", "iptables", "ipset", "conntrack", "ip", "memcached"} {
+	for _, program := range []string{home + "/bin/kubelet", home + "/bin/kube-router", home + "/bin/kwok", home + "/bin/keda-adapter", root + "/bin/helm", "/usr/lib/cni/ptp", "containerd", "runc", "iptables", "ipset", "conntrack", "ip", "memcached", "prometheus"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("%s is not installed: run `make test-kubernetes`", program)
 		}
@@ -157,14 +172,20 @@ func drained(c *cluster) {
 	c.t.Logf("the drain moves %d pods", len(before))
 }
 
-// breaks causes all faults in turn under a load on the edges' Service.
-func (c *cluster) breaks() {
-	t := c.t
+// visitors returns a load on the edges' Service.
+func (c *cluster) visitors() *visitors.Load {
 	service := "http://" + c.run("get", "service", "thumbmill-edge", "--output", "jsonpath={.spec.clusterIP}")
 	transport := &http.Transport{DialContext: c.network.Dial, MaxIdleConnsPerHost: 100, DisableCompression: true}
-	l := visitors.New(t, visitors.Options{Front: service, PerSecond: 5, Transport: transport, Fresh: func(n int) string {
-		return fmt.Sprintf("/unsafe/%dx/p/%d.jpg", 20+n/originals, n%originals)
+	first := c.asked
+	return visitors.New(c.t, visitors.Options{Front: service, PerSecond: 5, Transport: transport, Fresh: func(n int) string {
+		c.asked = first + n // another load asks for other thumbnails
+		return fmt.Sprintf("/unsafe/%dx/p/%d.jpg", 20+c.asked/originals, c.asked%originals)
 	}})
+}
+
+// breaks causes all faults in turn under load.
+func (c *cluster) breaks() {
+	t, l := c.t, c.visitors()
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "change\trequests\tfailed\tslowest\tmet")

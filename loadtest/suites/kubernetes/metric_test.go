@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -38,16 +39,16 @@ metadata: {name: v1beta1.external.metrics.k8s.io}
 spec: {group: external.metrics.k8s.io, version: v1beta1, groupPriorityMinimum: 100, versionPriority: 100, insecureSkipTLSVerify: true, service: {name: adapter, namespace: default}}
 `
 
-// register makes the server at a port the one of external metrics.
+// register makes the server at a port the one of external metrics, until the end of the part. A server that the part starts
+// before ends later: kubectl complains about parts of the API that do not answer.
 func (c *cluster) register(port int) {
 	c.t.Helper()
+	c.t.Cleanup(func() {
+		if out, err := c.kubectl("delete", "apiservice", "v1beta1.external.metrics.k8s.io", "--ignore-not-found").CombinedOutput(); err != nil {
+			c.t.Errorf("end the API of external metrics: %v %s", err, out)
+		}
+	})
 	c.apply(fmt.Sprintf(registration, port))
-}
-
-// unregister ends that, before the server ends: kubectl complains about parts of the API that do not answer.
-func (c *cluster) unregister() {
-	c.t.Helper()
-	c.run("delete", "apiservice", "v1beta1.external.metrics.k8s.io")
 }
 
 // followed checks that the autoscaler follows the coordinators' number of wanted renderers, and a larger number of the
@@ -64,35 +65,38 @@ func (c *cluster) followed() {
 	// In a coordinator's first minute, its number is at least the number of renderers, and it falls five minutes later.
 	visitors.Lasts(time.Until(c.installed.Add(70 * time.Second)))
 	for _, n := range []int64{4, 0} {
-		least.Store(n)
-		c.moves(int(max(n, 2))) // the autoscaler's minimum is 2
+		c.moves(int(max(n, 2)), func() { least.Store(n) })
 	}
 	c.helm()
 	c.rolled("deployment/thumbmill-renderer")
-	c.unregister()
 }
 
-// moves waits until the autoscaler wants a number of renderers, and stays there.
-func (c *cluster) moves(to int) {
+// moves waits until the autoscaler wants a number of renderers for a cause, and stays there. The chart leaves the number to
+// the autoscaler, whose minimum is 2.
+func (c *cluster) moves(to int, cause func()) {
 	c.t.Helper()
 	var seen []int
 	read := func() int {
-		n, err := strconv.Atoi(c.run("get", "deployment", "thumbmill-renderer", "--output", "jsonpath={.spec.replicas}"))
-		if err != nil {
-			c.t.Fatal(err)
-		}
+		n := c.renderers()
 		if len(seen) == 0 || seen[len(seen)-1] != n {
 			seen = append(seen, n)
 		}
 		return n
 	}
+	if read() == to {
+		c.t.Errorf("%d renderers are there before the cause", to)
+	}
+	cause()
+	began := time.Now()
 	eventually.Succeeds(c.t, settles, fmt.Sprintf("the autoscaler wants %d renderers", to), func() error {
+		visitors.Lasts(time.Second)
 		if n := read(); n != to {
 			out, _ := c.kubectl("describe", "hpa").CombinedOutput()
 			return fmt.Errorf("%d: %s", n, out)
 		}
 		return nil
 	})
+	took := time.Since(began)
 	for range 20 { // four looks of the autoscaler
 		visitors.Lasts(time.Second)
 		read()
@@ -103,7 +107,32 @@ func (c *cluster) moves(to int) {
 			c.t.Errorf("the number of renderers flaps: %v", seen)
 		}
 	}
-	c.t.Logf("the autoscaler goes %v", seen)
+	if slices.Min(seen) < 2 {
+		c.t.Errorf("the number of renderers falls below the minimum: %v", seen)
+	}
+	c.t.Logf("the autoscaler goes %v in %.0f s", seen, took.Seconds())
+}
+
+// stays checks that the autoscaler leaves the number of renderers for several of its looks.
+func (c *cluster) stays(at int) {
+	c.t.Helper()
+	for range 40 { // two of KEDA's looks, eight of the autoscaler's
+		visitors.Lasts(time.Second)
+		if n := c.renderers(); n != at {
+			c.t.Errorf("the autoscaler wants %d renderers without a metric, had %d", n, at)
+			return
+		}
+	}
+}
+
+// renderers returns the number that the deployment has now.
+func (c *cluster) renderers() int {
+	c.t.Helper()
+	n, err := strconv.Atoi(c.run("get", "deployment", "thumbmill-renderer", "--output", "jsonpath={.spec.replicas}"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return n
 }
 
 // wanted returns the largest number of wanted renderers that a coordinator reports.

@@ -29,10 +29,12 @@ func (c *cluster) enforced() {
 	all := c.connections()
 	c.connect("before the policies are enforced", all, func(connection) bool { return true })
 	for number, network := range map[int]string{1: "", 2: "second"} {
-		c.serve(network, fmt.Sprint("kube-router-", number), home+"/bin/kube-router", "--run-router=false", "--run-service-proxy=false", "--run-firewall",
+		stop := c.serve(network, fmt.Sprint("kube-router-", number), home+"/bin/kube-router", "--run-router=false", "--run-service-proxy=false", "--run-firewall",
 			"--kubeconfig", c.path("state1/admin.conf"), "--hostname-override", name(number), "--health-port", "0", "--service-cluster-ip-range", "10.96.0.0/16")
+		c.enforcers = append(c.enforcers, stop)
 	}
 	c.connect("under the policies", all, func(n connection) bool { return n.needed })
+	c.must(c.in(stranger, "delete", "pod", stranger, "--now")) // no drain may end it
 	c.t.Logf("the policies refuse or allow %d connections as they say", len(all))
 }
 

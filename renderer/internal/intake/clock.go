@@ -8,7 +8,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/thumbmill/thumbmill/shared/queue"
-	"github.com/thumbmill/thumbmill/shared/renderjob"
 )
 
 // clock knows the NATS server's time. The server stamps jobs, so the age of a job is right even if this host's clock
@@ -18,12 +17,12 @@ type clock struct{ told atomic.Pointer[reading] }
 // reading is the server's time at a moment of this host.
 type reading struct{ server, here time.Time }
 
-// set takes the server's time from the answer to a request that was sent at began.
-func (c *clock) set(info *jetstream.ConsumerInfo, began time.Time) {
-	if info.TimeStamp.IsZero() {
+// set takes the server's time from the answer to a request that was sent at began. It ignores the zero time.
+func (c *clock) set(server, began time.Time) {
+	if server.IsZero() {
 		return
 	}
-	c.told.Store(&reading{server: info.TimeStamp, here: began.Add(time.Since(began) / 2)})
+	c.told.Store(&reading{server: server, here: began.Add(time.Since(began) / 2)})
 }
 
 func (c *clock) age(stamp time.Time) time.Duration {
@@ -34,12 +33,13 @@ func (c *clock) age(stamp time.Time) time.Duration {
 	return max(0, r.server.Sub(stamp)+time.Since(r.here))
 }
 
-// calibrate sets the clock by the time in the server's answer about one consumer.
+// calibrate sets the clock by the time in the server's answer about the stream. For an answer about a consumer, which has
+// the time too, the server would look at all pulls that wait there, one of each idle renderer.
 func (c *clock) calibrate(ctx context.Context, js jetstream.JetStream) error {
 	began := time.Now()
-	consumer, err := js.Consumer(ctx, queue.Stream, renderjob.LaneStandard.Consumer())
+	stream, err := js.Stream(ctx, queue.Stream)
 	if err == nil {
-		c.set(consumer.CachedInfo(), began)
+		c.set(stream.CachedInfo().TimeStamp, began)
 	}
 	return err
 }

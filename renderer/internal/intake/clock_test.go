@@ -3,8 +3,6 @@ package intake
 import (
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // A job's age is by the server's clock, which here is an hour ahead.
@@ -12,7 +10,7 @@ func TestAgesAreByTheServersClock(t *testing.T) {
 	const ahead, age = time.Hour, 3 * time.Second
 	var c clock
 	now := time.Now()
-	c.set(&jetstream.ConsumerInfo{TimeStamp: now.Add(ahead)}, now)
+	c.set(now.Add(ahead), now)
 	if got := c.age(now.Add(ahead - age)); got < age || got > age+time.Minute {
 		t.Errorf("the age is %v, want about %v", got, age)
 	}

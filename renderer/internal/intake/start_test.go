@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// The servers do not answer about a consumer while it has no leader, such as after all servers started. The intake asks
+// The servers do not answer about a stream while it has no leader, such as after all servers started. The intake asks
 // again.
 func TestAStartWithoutALeader(t *testing.T) {
 	_, p := pulling(t)
