@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/visitors"
+	"github.com/thumbmill/thumbmill/shared/deadline"
 )
 
 // fault is a fault of the site, and its budget.
@@ -97,11 +98,13 @@ func scale(s *site) {
 	s.scraped(2)
 }
 
-// crash kills a process of each role, behind the engine's back.
+// crash kills a process of each role, behind the engine's back. The edges need deadline.AckWait to notice that a renderer
+// is dead which had jobs without the queue. An edge that dies before takes these jobs with it: their clients have their
+// pictures, but the store does not.
 func crash(s *site) {
 	for _, name := range []string{"renderer", "edge-1", "coordinator-1"} {
 		s.engine.run("kill", "-KILL", s.engine.docker("inspect", "--format", "{{.State.Pid}}", container(name)))
-		visitors.Lasts(3 * time.Second)
+		visitors.Lasts(deadline.AckWait)
 	}
 }
 
