@@ -411,7 +411,10 @@ func TestARendererWithWorkers(t *testing.T) {
 	s := newSite(t, nil)
 	r := s.start()
 	s.publish("one")
-	if got := s.awaitState(renderjob.StateStored); got.Fault != nil || got.Width != 10 || got.Format != thumbnail.FormatPNG {
+	if got := s.awaitState(renderjob.StateRendered); got.Width != 10 || got.Format != thumbnail.FormatPNG {
+		t.Errorf("rendered %+v", got)
+	}
+	if got := s.awaitState(renderjob.StateStored); got.Fault != nil {
 		t.Errorf("stored %+v", got)
 	}
 	beat := s.awaitBeat("a heartbeat", func(renderjob.Heartbeat) bool { return true })
