@@ -61,18 +61,25 @@ func (p *process) launch() {
 // await returns when the process is ready. It ends the test if the process ends before.
 func (p *process) await() {
 	p.t.Helper()
-	ended := false
-	ready := eventually.Succeeds(p.t, startWithin, p.name+" is ready", func() error {
-		select {
-		case <-p.ended:
-			ended = true
+	if !eventually.Succeeds(p.t, startWithin, p.name+" is ready or ends", func() error {
+		if p.hasEnded() {
 			return nil
-		default:
-			return answers(p.ready)
 		}
-	})
-	if ended || !ready {
-		p.t.Fatalf("%s ended or did not become ready. It %s", p.name, p.tail())
+		return answers(p.ready)
+	}) {
+		p.t.FailNow()
+	}
+	if p.hasEnded() {
+		p.t.Fatalf("%s ended before it was ready", p.name) // site.stop shows its log
+	}
+}
+
+func (p *process) hasEnded() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
 	}
 }
 
