@@ -3,6 +3,7 @@ package obtain
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/thumbmill/thumbmill/edge/internal/admission"
 	"github.com/thumbmill/thumbmill/shared/renderjob"
@@ -21,6 +22,20 @@ func TestASlowOriginTakesNoPlaceOfTheLane(t *testing.T) {
 		if w.left != 1 {
 			t.Errorf("the lane's place was given back %d times before the end, want once", w.left)
 		}
+	})
+}
+
+// A store that does not answer the second look keeps the flight's places for a moment only.
+func TestASlowStoreKeepsNoPlaces(t *testing.T) {
+	in(t, func(w *world) { w.hanging = true }, func(t *testing.T, w *world) {
+		asked := time.Now()
+		answers := w.ask(t.Context(), cat("ann"))
+		j := <-w.published
+		if took := time.Since(asked); took > lookWithin {
+			t.Errorf("the job is published after %v", took)
+		}
+		j.finish()
+		(<-answers).wants(t, Rendered, "")
 	})
 }
 

@@ -35,6 +35,7 @@ type leader struct {
 	request Request
 	client  string // of the throttles
 	times   Times
+	granted time.Time // when the coordinator answered
 }
 
 func (l *leader) fail(err error) { l.flight.Answer(Thumb{Times: l.times}, err) }

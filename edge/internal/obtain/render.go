@@ -46,7 +46,7 @@ func newRendering(c Config, learned *costs, widths *ownWidths, m metrics) *rende
 // coordinator passes a failure on to the flights that wait at its release, and a client that asks
 // after the answer must count by itself.
 func (on *rendering) render(ctx context.Context, l *leader, w work, g places.Grant) {
-	r := &render{on: on, flight: l.flight, grant: g, work: w, times: l.times}
+	r := &render{on: on, flight: l.flight, grant: g, work: w, times: l.times, began: l.granted}
 	err := r.publishAndWait(ctx)
 	g.Lease.Release(r.outcome)
 	if err != nil {
@@ -83,7 +83,7 @@ type render struct {
 	work    work
 	job     places.Job
 	times   Times
-	began   time.Time
+	began   time.Time     // of the step under way
 	started bool          // a renderer has begun the job
 	timed   bool          // times has the step "render"
 	tried   time.Duration // processor time of tries whose job moved to another lane
@@ -95,9 +95,8 @@ func (r *render) publishAndWait(ctx context.Context) (err error) {
 	if gone := r.on.fleet.GoneFor(); gone > r.on.deadline.Start {
 		return fault.New(fault.NoRenderer, "no renderer has sent a heartbeat for %v: start a renderer, or ask again later", gone.Round(time.Second))
 	}
-	began := time.Now()
 	r.job, err = r.grant.Publish(ctx, r.on.job(r.work))
-	r.times.add("publish", began, r.on.metrics)
+	r.times.add("publish", r.began, r.on.metrics)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,7 @@ type world struct {
 	open      func() (objectstore.Object, objectstore.Info, error)
 	there     map[thumbnail.Location]bool // thumbnails in the store
 	broken    error                       // of the store of thumbnails
+	hanging   bool                        // the store of thumbnails answers no second look
 	purges    uint64
 	failing   error // the failure memory's answer to Check
 	unwilling error // the failure memory's answer to Record
@@ -275,7 +276,11 @@ func (s storeOf) Find(_ context.Context, t target.Target, renew bool) (stored.Hi
 	return stored.Hit{Image: []byte("stored")}, nil
 }
 
-func (s storeOf) IsStored(_ context.Context, t target.Target, version string, _ bool) bool {
+func (s storeOf) IsStored(ctx context.Context, t target.Target, version string, _ bool) bool {
+	if s.w.hanging {
+		<-ctx.Done()
+		return false
+	}
 	return version == "v1" && s.w.isThere(t.Key)
 }
 
