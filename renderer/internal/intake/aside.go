@@ -10,8 +10,13 @@ import (
 // of origins whose jobs may be aside in full number.
 const leastAside, origins = 16, 4
 
-// leastStoring is the least number of jobs that may store at once without a place.
-const leastStoring = 16
+const (
+	// leastStoring is the least number of jobs that may store at once without a place. A Swift that answers after 2 s
+	// takes 6 s for a job, so that 64 jobs are ten a second.
+	leastStoring = 64
+	// mostStored bounds the bytes of their pictures, beside one picture of any size.
+	mostStored = 64 << 20
+)
 
 // Place is a job's place in the room. A job that waits for bytes of its original steps aside, and takes
 // a place again when the bytes are there: slow origins then take no place of jobs that could render. A rendered
@@ -20,11 +25,15 @@ type Place struct {
 	room *room
 	kind kind
 
-	// The room's mutex guards origin and aside.
+	// The room's mutex guards origin, aside, storing and bytes.
 	origin  string
 	aside   bool
 	storing bool
+	bytes   int64 // of the picture, while the job stores
 }
+
+// mostStoring returns the number of jobs that may store at once without a place. The caller holds mu.
+func (r *room) mostStoring() int { return max(leastStoring, 8*r.total) }
 
 // mostAside returns the number of jobs of one origin that may be aside at once. The caller holds mu.
 func (r *room) mostAside() int { return max(leastAside, 2*r.total) }
@@ -79,20 +88,22 @@ func (p *Place) Return(ctx context.Context, drain <-chan struct{}) error {
 	return nil
 }
 
-// Store gives the place back for the rest of the job, which only stores from now on, and returns true. It returns
-// false, and changes nothing, if too many jobs store already. On a nil place it returns true.
-func (p *Place) Store() bool {
+// Store gives the place back for the rest of the job, which only stores a picture of that many bytes from now on, and
+// returns true. It returns false, and changes nothing, if too many jobs or bytes are stored already. On a nil place it
+// returns true.
+func (p *Place) Store(bytes int64) bool {
 	if p == nil {
 		return true
 	}
 	r := p.room
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.storing >= max(leastStoring, 2*r.total) {
+	if r.storing >= r.mostStoring() || r.storing > 0 && r.stored+bytes > mostStored {
 		return false
 	}
-	p.storing = true
+	p.storing, p.bytes = true, bytes
 	r.storing++
+	r.stored += bytes
 	r.add(p.kind, -1)
 	r.wake()
 	return true
@@ -120,6 +131,7 @@ func (p *Place) leave() {
 		r.endAside(p)
 	case p.storing:
 		r.storing--
+		r.stored -= p.bytes
 	default:
 		r.add(p.kind, -1)
 	}

@@ -60,13 +60,13 @@ func TestAJobStores(t *testing.T) {
 	var storing []*Place
 	for range leastStoring {
 		p := enters(t, r)
-		if !p.Store() {
+		if !p.Store(1) {
 			t.Fatalf("only %d jobs store at once", len(storing))
 		}
 		storing = append(storing, p)
 	}
 	last := enters(t, r)
-	if last.Store() || r.enter(standard) {
+	if last.Store(1) || r.enter(standard) {
 		t.Error("one job more stores without a place")
 	}
 	if n := r.count(); n != leastStoring+1 {
@@ -74,7 +74,7 @@ func TestAJobStores(t *testing.T) {
 	}
 	last.leave()
 	storing[0].leave()
-	if again := enters(t, r); !again.Store() {
+	if again := enters(t, r); !again.Store(1) {
 		t.Error("a job that is stored leaves no room for the next")
 	} else {
 		again.leave()
@@ -84,6 +84,26 @@ func TestAJobStores(t *testing.T) {
 	}
 	if r.count() != 0 || r.inHand != 0 {
 		t.Errorf("the room is not empty: %+v", r)
+	}
+}
+
+// Few jobs with large pictures store at once, and always one.
+func TestStoredBytesAreBounded(t *testing.T) {
+	r := newRoom(2, 0)
+	first, second := enters(t, r), enters(t, r)
+	if !first.Store(mostStored + 1) {
+		t.Error("a picture beyond the bound is not stored alone")
+	}
+	if second.Store(1) {
+		t.Error("a second picture is stored beside it")
+	}
+	first.leave()
+	if !second.Store(mostStored) {
+		t.Error("the next picture is not stored")
+	}
+	second.leave()
+	if r.stored != 0 {
+		t.Errorf("%d bytes are left", r.stored)
 	}
 }
 

@@ -29,6 +29,7 @@ type room struct {
 	changed chan struct{}           // closed and replaced whenever another lane may have its turn
 
 	storing   int            // jobs that only store; not in inHand and slow
+	stored    int64          // bytes of their pictures
 	aside     map[string]int // jobs that wait for bytes of their original, by origin; not in inHand and slow
 	allAside  int            // all jobs in aside
 	returning map[kind]int   // jobs aside whose bytes are there, and that wait for room

@@ -142,7 +142,7 @@ func TestJobsThatBeginAtOnce(t *testing.T) {
 		"a directive drains":            {2, 1, func(r *room) { r.pause(true) }, 0},
 		"a job of the queue is in hand": {2, 1, func(r *room) { r.enter(standard) }, 1},
 		"jobs of the queue fill it":     {2, 1, func(r *room) { r.enter(standard); r.enter(standard) }, 0},
-		"a job only stores":             {2, 1, func(r *room) { r.enter(standard); (&Place{room: r, kind: standard}).Store() }, 2},
+		"a job only stores":             {2, 1, func(r *room) { r.enter(standard); (&Place{room: r, kind: standard}).Store(1) }, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, n := newRoom(c.slots, c.ahead), 0

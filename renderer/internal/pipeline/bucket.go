@@ -112,7 +112,7 @@ func (j *job) renderFromBucket(ctx context.Context, drain <-chan struct{}, look 
 	j.countBucket("used", nil)
 	j.release() // siblings look for their own buckets
 	j.note(result, time.Since(began))
-	j.answer(ctx, result.Image, j.job.OriginalVersion, j.delivery.Place.Store())
+	j.answer(ctx, result.Image, j.job.OriginalVersion, j.delivery.Place.Store(int64(len(result.Image))))
 	return true, nil
 }
 

@@ -122,7 +122,7 @@ func (j *job) process(ctx context.Context, drain <-chan struct{}) error {
 	j.bytes, j.blame = original.Size, func(err error) error { return blameChange(original, err) }
 	source := engine.Source{Header: header, File: original.File, Named: original.Named, Yields: j.yields(), Effort: j.effort()}
 	image, err := j.render(ctx, drain, source, overlays, original.Version)
-	freed := err == nil && j.delivery.Place.Store()
+	freed := err == nil && j.delivery.Place.Store(int64(len(image)))
 	j.finishing.Wait() // after this job's last answer, the edge releases all siblings without an answer
 	if err = j.blame(err); err != nil {
 		return err
