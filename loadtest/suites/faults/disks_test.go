@@ -2,14 +2,13 @@ package faults
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/thumbmill/thumbmill/loadtest/fixtures/eventually"
@@ -36,7 +35,7 @@ func fullQueue(meanwhile func(*site)) func(*site) {
 }
 
 // leaderDiesOfAFullDisk kills the leader, and the election of another one needs the disk. The servers then end their
-// JetStream until somebody loads their configuration again, as the health check of docker-compose.yml does.
+// JetStream until the health check of docker-compose.yml reloads their configuration.
 func leaderDiesOfAFullDisk(s *site) {
 	free := s.crowd(s.queue)
 	leads := s.parts[s.leader()]
@@ -45,20 +44,23 @@ func leaderDiesOfAFullDisk(s *site) {
 	free()
 	leads.launch()
 	s.relaunched = time.Now()
+	var checks sync.WaitGroup
 	for _, name := range natsOf() {
-		p := s.parts[name]
-		eventually.Succeeds(s.t, startWithin, name+" has its JetStream", func() error {
-			err := answers(p.ready + "?js-enabled-only=true")
-			var silent *url.Error // the server still starts, and the signal would end it
-			if err != nil && !errors.As(err, &silent) {
-				p.signal(syscall.SIGHUP)
-			}
-			return err
-		})
+		checks.Go(func() { s.checkHealth(name) })
 	}
-	for _, name := range natsOf() {
-		s.parts[name].await()
-	}
+	checks.Wait()
+}
+
+// checkHealth repeats the health check of docker-compose.yml until a NATS server is ready.
+func (s *site) checkHealth(name string) {
+	script := filepath.Join(s.root, "deploy", "compose", "nats-ready")
+	eventually.Succeeds(s.t, startWithin, name+" is ready", func() error {
+		out, err := exec.Command(script, "http://"+s.address[name+" admin"], strconv.Itoa(s.parts[name].cmd.Process.Pid)).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, out)
+		}
+		return err
+	})
 }
 
 // crowd fills a small disk until free is called.
