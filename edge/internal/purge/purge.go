@@ -1,7 +1,7 @@
 // Package purge removes the thumbnails of an original everywhere. First it asks renderers and edges to
 // forget the original, so that they store no render under way. Then it empties the store and clears
-// the failure memory. Then it asks the edges again, because they may have read a thumbnail in
-// between. The CDN comes last.
+// the failure memory. Then it asks again, because edges may have read a thumbnail in between. The CDN
+// comes last.
 //
 // A purge can be repeated. It reports the parts that it misses, and goes on with the others.
 package purge
@@ -147,13 +147,13 @@ func (p *Purger) Purge(ctx context.Context, original string, tell func(Report)) 
 	original = p.config.Grammar.Named(original)
 	places := p.config.Grammar.Places(original)
 	done := newProgress(original, tell)
-	p.endWork(ctx, places.Originals, done)
+	renderers := p.endWork(ctx, places.Originals, done)
 	urls := slices.Clone(places.URLs)
 	for _, folder := range places.Folders {
 		urls = append(urls, p.emptyFolder(ctx, folder, done)...)
 	}
 	p.clearFailures(ctx, places.Originals, done)
-	p.askEdgesAgain(ctx, places.Originals, done)
+	p.askAgain(ctx, places.Originals, renderers, done)
 	p.cdn.purge(ctx, places.XKeys, urls, done)
 	p.noteAbsence(ctx, places.Originals, done)
 	report := done.end()
@@ -171,16 +171,16 @@ func (p *Purger) log(ctx context.Context, r Report) {
 }
 
 // endWork asks renderers and edges to forget the originals, so that they store no earlier work after
-// the store is empty. It reports only silent renderers: the answers of edges count in
-// askEdgesAgain.
-func (p *Purger) endWork(ctx context.Context, originals []thumbnail.Location, done *progress) {
+// the store is empty, and returns the renderers that answered. It reports only silent renderers: the
+// answers of edges count in askAgain.
+func (p *Purger) endWork(ctx context.Context, originals []thumbnail.Location, done *progress) (renderers []string) {
 	edges, _ := p.config.Edges.Edges()
-	_, silent := p.listeners.tellToForget(ctx, originals, slices.Concat(edges, p.config.Renderers.Names()))
-	for _, name := range silent {
-		if !slices.Contains(edges, name) {
-			done.miss("%s: no answer within %v", name, answerTime)
-		}
+	isEdge := func(name string) bool { return slices.Contains(edges, name) }
+	answered, silent := p.listeners.tellToForget(ctx, originals, slices.Concat(edges, p.config.Renderers.Names()))
+	for _, name := range slices.DeleteFunc(silent, isEdge) {
+		done.miss("%s: no answer within %v", name, answerTime)
 	}
+	return slices.DeleteFunc(answered, isEdge)
 }
 
 // emptyFolder deletes the thumbnails of a folder, page by page, and returns their addresses.
@@ -252,13 +252,15 @@ func (p *Purger) noteAbsence(ctx context.Context, originals []thumbnail.Location
 	done.change(func(r *Report) { r.Absent = true })
 }
 
-// askEdgesAgain asks edges to forget thumbnails that they read before the store was empty. An edge
-// that does not answer because it is deaf uses nothing that it remembers after answerTime.
-func (p *Purger) askEdgesAgain(ctx context.Context, originals []thumbnail.Location, done *progress) {
+// askAgain asks edges to forget thumbnails that they read before the store was empty. An edge
+// that does not answer because it is deaf uses nothing that it remembers after answerTime. Renderers hear
+// the question too, and must have forgotten before the purge ends: a later render is of the new original.
+func (p *Purger) askAgain(ctx context.Context, originals []thumbnail.Location, renderers []string, done *progress) {
 	edges, vanished := p.config.Edges.Edges()
-	answered, silent := p.listeners.tellToForget(ctx, originals, edges)
-	done.change(func(r *Report) { r.Edges = append(r.Edges, answered...) })
-	for _, name := range silent {
+	isRenderer := func(name string) bool { return slices.Contains(renderers, name) }
+	answered, silent := p.listeners.tellToForget(ctx, originals, slices.Concat(edges, renderers))
+	done.change(func(r *Report) { r.Edges = append(r.Edges, slices.DeleteFunc(answered, isRenderer)...) })
+	for _, name := range slices.DeleteFunc(silent, isRenderer) {
 		done.miss("%s: no answer within %v", name, answerTime)
 	}
 	for _, name := range vanished {

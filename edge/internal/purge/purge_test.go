@@ -154,7 +154,7 @@ func TestTheOrderOfAPurge(t *testing.T) {
 	got := s.purge(t, settings.Purge{XKey: []string{"http://cdn/"}, URLs: []string{"http://varnish/"}, Host: "site"})
 	slices.Sort(s.said[5:]) // requests to the CDN run at once
 	want := []string{
-		"tell [edge renderer] of [a.jpg]", `list "a.jpg/" after ""`, "delete a.jpg/100", "clear failures of a.jpg", "tell [edge] of [a.jpg]",
+		"tell [edge renderer] of [a.jpg]", `list "a.jpg/" after ""`, "delete a.jpg/100", "clear failures of a.jpg", "tell [edge renderer] of [a.jpg]",
 		"PURGE site/ File:a.jpg", "PURGE site/own ", "PURGE site/thumb/a.jpg/100 ",
 	}
 	if !slices.Equal(s.said, want) {
