@@ -83,13 +83,15 @@ func (j *job) renderFromBucket(ctx context.Context, drain <-chan struct{}, look 
 		return false, nil
 	}
 	j.bucket.looked = true
-	from, err := j.openBucket(ctx)
+	from, failed, err := j.openBucketAside(ctx, drain)
 	switch {
-	case j.bucket.useless:
-		j.countBucket("narrow", err)
-		return false, nil
 	case err != nil:
-		j.countBucket("failed", err)
+		return true, err
+	case j.bucket.useless:
+		j.countBucket("narrow", failed)
+		return false, nil
+	case failed != nil:
+		j.countBucket("failed", failed)
 		return false, nil
 	}
 	if from == nil {

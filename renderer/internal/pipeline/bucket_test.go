@@ -155,6 +155,23 @@ func TestABucketThatIsSlow(t *testing.T) {
 	}
 }
 
+// A job that waits for its bucket steps aside, and goes on with the bucket or with the original.
+func TestABucketThatComesSlowly(t *testing.T) {
+	for name, broken := range map[string]bool{"it comes": false, "it does not come": true} {
+		t.Run(name, func(t *testing.T) {
+			w, d := newWorld(t), bucketDelivery()
+			w.keepBucket(d, "v1")
+			w.broken["open a thumbnail"] = broken
+			told := make(chan struct{})
+			w.on["fetching"] = func(*world) { close(told) }
+			w.on["open a thumbnail"] = func(*world) { <-told }
+			if err := w.process(d); err != nil || w.countBuckets("render") != 1 || w.countBuckets("fetch a.png") != map[bool]int{true: 1}[broken] {
+				t.Errorf("%v, %v", err, w.events)
+			}
+		})
+	}
+}
+
 // A thumbnail from a bucket has the same size as a thumbnail from the original.
 func TestSizesFromBuckets(t *testing.T) {
 	for name, c := range map[string]struct {
