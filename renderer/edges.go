@@ -16,13 +16,14 @@ type edges struct{ conn *nats.Conn }
 // answerTimeout bounds an edge's answer to the last result of a job.
 const answerTimeout = 2 * time.Second
 
-// pauses returns the pauses before each attempt to send the last result of a job.
+// pauses returns the pauses before each attempt to send the last result of a job: half a minute with the waits for
+// answers, longer than NATS servers need to connect again after ten seconds without a network.
 func pauses() []time.Duration {
-	return []time.Duration{0, 100 * time.Millisecond, 500 * time.Millisecond, time.Second}
+	return []time.Duration{0, 100 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 6 * time.Second}
 }
 
-// Tell sends a result to an edge. A result may get lost, but Tell sends the last result of a job up to four times,
-// until the edge answers, because a client waits for it: NATS servers that still connect to each other lose messages,
+// Tell sends a result to an edge. A result may get lost, but Tell sends the last result of a job several times,
+// until the edge answers, because a client waits for it: NATS servers without a connection to each other lose messages,
 // and so does a broken connection. Tell returns the error of the last attempt; a dead edge never answers.
 func (e edges) Tell(edge string, result renderjob.Result) error {
 	msg, err := result.Message(edge)

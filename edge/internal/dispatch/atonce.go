@@ -75,7 +75,7 @@ func (d *Dispatcher) noteTaken(h *Handle, r renderjob.Result) {
 		d.log.Info("hear late that a renderer begins a job", "job", r.JobID, "renderer", r.Renderer)
 		return
 	}
-	h.started, h.renderer, h.published = true, r.Renderer, time.Now()
+	h.started, h.renderer, h.begunBy, h.published = true, r.Renderer, r.Renderer, time.Now()
 	d.line.remove(h)
 	h.pass(r, d.log)
 	h.settle(true)
@@ -120,6 +120,14 @@ func (h *Handle) isForsaken() bool {
 		h.missed = time.Now()
 	}
 	return time.Since(h.missed) >= deadline.AckWait-lanes.DeadAfter
+}
+
+// isHeardAgain reports whether the renderer that began the job is heard again after a silence: its results may be lost. The
+// caller holds the mutex.
+func (h *Handle) isHeardAgain() bool {
+	before := h.silent
+	h.silent = h.begunBy != "" && !h.dispatcher.fleet.Has(h.begunBy)
+	return before && !h.silent
 }
 
 // forsakes takes the job from a renderer that is gone, and reports whether it is. The next renderer draws the job alone, and

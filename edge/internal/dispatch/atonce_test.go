@@ -96,6 +96,14 @@ func TestAJobBeginsAtOnce(t *testing.T) {
 	if r := <-h.Results(); r.State != renderjob.StateStarted || d.waiting(t) != 0 || h.Recall(ctx) {
 		t.Errorf("the flight hears %q, %d jobs are in the queue", r.State, d.waiting(t))
 	}
+	for _, living := range [][]string{{}, {"r"}} {
+		world.set(living...)
+		d.Tend(ctx)
+	}
+	<-h.Reconnected() // results may be lost
+	if err := h.Restore(ctx); err != nil || d.waiting(t) != 0 {
+		t.Errorf("a job is published whose renderer is heard again: %v", err)
+	}
 	if word := asks(t, conn, "other", h.job.ID); word != renderjob.Gone {
 		t.Errorf("the edge tells another renderer %q", word)
 	}

@@ -58,13 +58,13 @@ func (m *missing) note(err error) {
 	}
 }
 
-// Tend tells the flights of published jobs to look again if no renderer lives that could render the job: Restore then
-// publishes the job again, or moves it to another site. It also creates the stream if a publish found none. The caller
-// calls it every second.
+// Tend tells the flights of published jobs to look again if no renderer lives that could render the job, since Restore then
+// publishes the job again, or moves it to another site; and if the job's renderer was silent, since its results may be
+// lost. Tend also creates the stream if a publish found none. The caller calls it every second.
 func (d *Dispatcher) Tend(ctx context.Context) {
 	d.mu.Lock()
 	for _, h := range d.open {
-		if !h.published.IsZero() && (h.isLost() || h.isForsaken()) {
+		if h.isHeardAgain() || !h.published.IsZero() && (h.isLost() || h.isForsaken()) {
 			h.lookAgain()
 		}
 	}

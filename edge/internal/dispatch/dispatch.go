@@ -153,6 +153,9 @@ func (d *Dispatcher) hearBegin(m *nats.Msg, r renderjob.Result) {
 	}
 	answer := d.begin(h, r.Batch)
 	if answer.Word == renderjob.Proceed {
+		for _, one := range append([]*Handle{h}, h.siblings...) {
+			one.begunBy = r.Renderer
+		}
 		h.pass(r, d.log)
 	}
 	d.mu.Unlock()
@@ -213,6 +216,8 @@ type Handle struct {
 	offered           string    // the renderer that the job was handed to at once; "" = none
 	missed            time.Time // when this edge first missed the heartbeats of the renderer that has the job; zero = it lives
 	settled           chan bool // whether that renderer begins the job
+	begunBy           string    // the renderer that last began the job; "" = none
+	silent            bool      // this edge misses its heartbeats
 }
 
 func (d *Dispatcher) newHandle(job renderjob.Job, deadline time.Time) *Handle {
