@@ -14,7 +14,7 @@ import (
 // download takes longer steps aside.
 const flowsWithin = 250 * time.Millisecond
 
-// bucketsOrigin is the origin of buckets, beside those of originals (objectstore.Origin).
+// bucketsOrigin is the origin of all buckets, as objectstore.Origin names the origin of an original.
 const bucketsOrigin = "buckets"
 
 // fetchAside fetches an original, aside if that takes long.
