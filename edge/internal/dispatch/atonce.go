@@ -122,8 +122,8 @@ func (h *Handle) isForsaken() bool {
 	return time.Since(h.missed) >= deadline.AckWait-lanes.DeadAfter
 }
 
-// isHeardAgain reports whether the renderer that began the job is heard again after a silence: its results may be lost. The
-// caller holds the mutex.
+// isHeardAgain reports whether the renderer that began the job was silent at the last call, and is heard again: its results
+// may be lost. The caller holds the mutex.
 func (h *Handle) isHeardAgain() bool {
 	before := h.silent
 	h.silent = h.begunBy != "" && !h.dispatcher.fleet.Has(h.begunBy)

@@ -53,7 +53,7 @@ func (on *granting) proceed(ctx context.Context, l *leader, w work, g places.Gra
 	return true, nil
 }
 
-// isStored looks into the store.
+// isStored looks into the store, for at most lookWithin while the flight holds its places.
 func (on *granting) isStored(ctx context.Context, l *leader, w work, g places.Grant) bool {
 	if g.Lease != nil {
 		within, cancel := context.WithCancel(ctx) // the store's breaker counts deadlines

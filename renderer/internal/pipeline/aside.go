@@ -25,6 +25,7 @@ func (j *job) fetchAside(ctx context.Context, drain <-chan struct{}, at thumbnai
 	})
 	if err == nil && returned != nil {
 		original.Release()
+		original = nil
 	}
 	return original, returned
 }
