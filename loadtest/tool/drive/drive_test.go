@@ -70,6 +70,8 @@ func TestOutcomesAreNamed(t *testing.T) {
 		case 1:
 			http.NotFound(w, r)
 		case 2:
+			_, _ = w.Write([]byte("the first half"))
+			_ = http.NewResponseController(w).Flush() // the client would send a request without any answer again
 			panic(http.ErrAbortHandler)
 		case 3:
 			<-r.Context().Done()
