@@ -74,6 +74,8 @@ func TestPulls(t *testing.T) {
 		t.Error("the lane has jobs after a pull that found none")
 	}
 	p.publish(t, "a", "b")
+	// NATS acknowledges a message before the consumer knows of it.
+	p.awaits(t, "the jobs wait", func(c *jetstream.ConsumerInfo) bool { return c.NumPending == 2 })
 	pull(0, "a")
 	pull(soon, "b")
 	pull(0, "")
@@ -130,7 +132,7 @@ func TestPullsThatEnd(t *testing.T) {
 			}
 			ended <- err
 		}()
-		p.waits(t)
+		p.awaits(t, "a pull waits", func(c *jetstream.ConsumerInfo) bool { return c.NumWaiting > 0 })
 		end()
 		if err := <-ended; err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -148,15 +150,15 @@ func TestPullsThatEnd(t *testing.T) {
 	other.close()
 }
 
-// waits waits until a pull waits at the server.
-func (p *puller) waits(t *testing.T) {
+// awaits waits until what is true of the lane's consumer at the server.
+func (p *puller) awaits(t *testing.T, what string, isTrue func(*jetstream.ConsumerInfo) bool) {
 	t.Helper()
 	js, err := jetstream.New(p.conn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually.Holds(t, soon, "a pull waits", func() bool {
+	eventually.Holds(t, soon, what, func() bool {
 		c, err := js.Consumer(t.Context(), queue.Stream, lane.Consumer())
-		return err == nil && c.CachedInfo().NumWaiting > 0
+		return err == nil && isTrue(c.CachedInfo())
 	})
 }
