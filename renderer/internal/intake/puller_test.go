@@ -150,8 +150,8 @@ func TestPullsThatEnd(t *testing.T) {
 	other.close()
 }
 
-// awaits waits until what is true of the lane's consumer at the server.
-func (p *puller) awaits(t *testing.T, what string, isTrue func(*jetstream.ConsumerInfo) bool) {
+// awaits waits for a state of the lane's consumer at the server.
+func (p *puller) awaits(t *testing.T, what string, reached func(*jetstream.ConsumerInfo) bool) {
 	t.Helper()
 	js, err := jetstream.New(p.conn)
 	if err != nil {
@@ -159,6 +159,6 @@ func (p *puller) awaits(t *testing.T, what string, isTrue func(*jetstream.Consum
 	}
 	eventually.Holds(t, soon, what, func() bool {
 		c, err := js.Consumer(t.Context(), queue.Stream, lane.Consumer())
-		return err == nil && isTrue(c.CachedInfo())
+		return err == nil && reached(c.CachedInfo())
 	})
 }
