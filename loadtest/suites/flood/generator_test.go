@@ -46,6 +46,19 @@ type report struct {
 	CPU                  time.Duration `json:"-"` // of the generator
 }
 
+// add joins another report of the same load.
+func (r *report) add(other report) {
+	r.Good += other.Good
+	r.Refused += other.Refused
+	r.Other += other.Other
+	r.Late += other.Late
+	r.Served = append(r.Served, other.Served...)
+	r.Turned = append(r.Turned, other.Turned...)
+	r.InSite = append(r.InSite, other.InSite...)
+	r.Waited = append(r.Waited, other.Waited...)
+	r.CPU += other.CPU
+}
+
 func percentile(all []time.Duration, p float64) time.Duration {
 	if len(all) == 0 {
 		return 0

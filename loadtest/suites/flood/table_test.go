@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -37,7 +39,7 @@ const originals = 500
 const (
 	// photos is the path of a new thumbnail. The number is below two million.
 	photos   = "/unsafe/300x/filters:brightness(1):contrast(2):rgb(0,0,0):quality(85):max_bytes(%[1]d)/%[2]d.jpg"
-	drawings = "/wikipedia/commons/thumb/a/ab/Map.svg/%[1]dpx-Map.svg.png"
+	drawings = "/wikipedia/commons/thumb/a/ab/Map-LINE.svg/%[1]dpx-Map-LINE.svg.png"
 	huge     = "/wikipedia/commons/thumb/a/ab/Photo.jpg/%[1]dpx-Photo.jpg.webp"
 )
 
@@ -53,7 +55,9 @@ func start(b testing.TB) *site {
 		s.write(dir, fmt.Sprintf("%d.jpg", i), photo)
 	}
 	s.original(dir, "wikipedia-commons-local-public/a/ab/Photo.jpg", 6000, 4000)
-	s.write(dir, "wikipedia-commons-local-public/a/ab/Map.svg", []byte(`<svg xmlns="http://www.w3.org/2000/svg" width="900" height="900"><circle cx="450" cy="450" r="400"/></svg>`))
+	for line := range len(attacks()) {
+		s.write(dir, fmt.Sprintf("wikipedia-commons-local-public/a/ab/Map-%d.svg", line), []byte(`<svg xmlns="http://www.w3.org/2000/svg" width="900" height="900"><circle cx="450" cy="450" r="400"/></svg>`))
+	}
 	program := os.Getenv("THUMBMILL") // instead of this tree's
 	if program == "" {
 		program = filepath.Join(programs.Build(b, programs.Thumbmill), "thumbmill")
@@ -139,6 +143,20 @@ func (m measured) perGood() time.Duration {
 	return (m.front + m.workers) / time.Duration(max(1, m.asked.Good))
 }
 
+// left returns the processors that the generator leaves.
+func (m measured) left() float64 {
+	return float64(runtime.NumCPU()) - m.asked.CPU.Seconds()/m.long.Seconds()
+}
+
+// add joins another measurement of the same load.
+func (m *measured) add(n measured) {
+	m.asked.add(n.asked)
+	m.long += n.long
+	m.front += n.front
+	m.workers += n.workers
+	m.memory = max(m.memory, n.memory)
+}
+
 func (s *site) measure(o order) (m measured) {
 	o.Paths, o.First = photos, s.number
 	front, workers := s.spent()
@@ -188,41 +206,70 @@ func seconds() time.Duration {
 	return 30 * time.Second
 }
 
-// BenchmarkFlood sends ten times as many misses as the site can render, from many clients and from one. "Of it" is the
-// share of the site's processor time that good answers take as long as at the capacity before and after the flood. The
-// rest went to refusals. The share does not depend on other load of the machine, and little on its processors' speed,
-// which may change by a tenth within minutes.
+// lines are the lines of the flood's table. Their loads take turns in rounds, because the machine's speed may change by a
+// tenth within minutes.
+type lines struct{ capacity, many, afterMany, one, afterOne measured }
+
+const rounds = 3
+
+// round adds a round of all loads. Eight connections reach the capacity.
+func (l *lines) round(s *site, long time.Duration) {
+	usual := order{Connections: 8, Clients: 8, Long: long}
+	capacity := s.measure(usual)
+	rate := 10 * capacity.rate()
+	l.capacity.add(capacity)
+	l.many.add(s.measure(order{Connections: 400, Clients: 400, Network: 1, Rate: rate, Long: long}))
+	l.afterMany.add(s.later(usual))
+	l.one.add(s.measure(order{Connections: 400, Clients: 1, Network: 2, Rate: rate, Long: long}))
+	l.afterOne.add(s.later(usual))
+}
+
+// usual joins the measurements without a flood.
+func (l *lines) usual() (m measured) {
+	for _, line := range []measured{l.capacity, l.afterMany, l.afterOne} {
+		m.add(line)
+	}
+	return m
+}
+
+// BenchmarkFlood sends ten times as many misses as the site can render, from many clients and from one. "Of the rate" is
+// the rate of good answers as a share of the capacity that the generator's processor time leaves. "Of the time" is the
+// share of the site's processor time that good answers take as long as at the capacity. The rest went to refusals.
 func BenchmarkFlood(b *testing.B) {
 	s, long := start(b), seconds()
-	usual := order{Connections: 4, Clients: 4, Long: long / 2}
 	s.measure(order{Connections: 4, Clients: 4, Long: 3 * time.Second}) // warm
-	best := s.measure(usual)
-	many := s.measure(order{Connections: 400, Clients: 400, Network: 1, Rate: 10 * best.rate(), Long: long})
-	after := s.later(usual)
-	one := s.measure(order{Connections: 400, Clients: 1, Network: 2, Rate: 10 * best.rate(), Long: long})
-	last := s.later(usual)
-	fmt.Printf("\n| load | good/s | refused/s | at once p50, p99 ms | in the site p50, p99 ms | late | after waiting | its p99 ms | generator | front | workers | ms for a good answer | of it | MB |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	var l lines
+	for range rounds {
+		l.round(s, long/rounds)
+	}
+	usual := l.usual()
+	fmt.Printf("\n| load | good/s | refused/s | at once p50, p99 ms | in the site p50, p99 ms | late | after waiting | generator | front | workers | of the rate | of the time | MB |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, row := range []struct {
-		name     string
-		m        measured
-		capacity time.Duration // processor time of a good answer at the capacity
+		name string
+		m    measured
 	}{
-		{"capacity, 4 clients", best, best.perGood()},
-		{"ten times, 400 clients", many, (best.perGood() + after.perGood()) / 2},
-		{"2 s later", after, best.perGood()},
-		{"ten times, one client", one, (after.perGood() + last.perGood()) / 2},
-		{"2 s later", last, best.perGood()},
+		{"capacity, 8 clients", l.capacity},
+		{"ten times, 400 clients", l.many},
+		{"2 s later", l.afterMany},
+		{"ten times, one client", l.one},
+		{"2 s later", l.afterOne},
 	} {
-		m, r := row.m, row.m.asked
-		fmt.Printf("| %s | %.1f | %.0f | %.1f, %.1f | %.1f, %.1f | %d | %d | %.0f | %.0f %% | %.0f %% | %.0f %% | %.1f | %.2f | %d |\n", row.name, m.rate(), float64(r.Refused)/m.long.Seconds(),
-			milliseconds(percentile(r.Turned, .5)), milliseconds(percentile(r.Turned, .99)),
-			milliseconds(percentile(r.InSite, .5)), milliseconds(percentile(r.InSite, .99)), r.Late, len(r.Waited), milliseconds(percentile(r.Waited, .99)), share(r.CPU, m.long), share(m.front, m.long), share(m.workers, m.long),
-			milliseconds(m.perGood()), float64(row.capacity)/float64(m.perGood()), m.memory>>20)
-		if r.Other > 0 {
-			b.Errorf("%s: %d requests without an answer, or with another status", row.name, r.Other)
+		fmt.Printf("| %s | %s |\n", row.name, row.m.besides(usual))
+		if row.m.asked.Other > 0 {
+			b.Errorf("%s: %d requests without an answer, or with another status", row.name, row.m.asked.Other)
 		}
 	}
 	b.ReportMetric(0, "ns/op")
+}
+
+// besides returns the cells of a line, compared with the capacity of all rounds.
+func (m measured) besides(capacity measured) string {
+	r, left := m.asked, m.left()/capacity.left()
+	return fmt.Sprintf("%.1f | %.0f | %.1f, %.1f | %.1f, %.1f | %d | %d | %.0f %% | %.0f %% | %.0f %% | %.2f | %.2f | %d", m.rate(), float64(r.Refused)/m.long.Seconds(),
+		milliseconds(percentile(r.Turned, .5)), milliseconds(percentile(r.Turned, .99)),
+		milliseconds(percentile(r.InSite, .5)), milliseconds(percentile(r.InSite, .99)), r.Late, len(r.Waited),
+		share(r.CPU, m.long), share(m.front, m.long), share(m.workers, m.long),
+		m.rate()/(capacity.rate()*left), float64(capacity.perGood())/float64(m.perGood()), m.memory>>20)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -230,42 +277,60 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 // share returns the percentage of one processor.
 func share(d, long time.Duration) float64 { return 100 * float64(d) / float64(long) }
 
-// BenchmarkNeighbours measures the times of other clients' new thumbnails while abusive clients ask for WebPs of a
-// photograph of 24 megapixels that take seconds each, a new width each. The goal is twice the time of an idle site at p99.
+// attack is a number of clients that ask for WebPs of a photograph of 24 megapixels, which take seconds each: four at a
+// time, and a new width each.
+type attack struct {
+	clients int
+	from    int64 // the first width
+}
+
+func (a attack) String() string {
+	if a.clients == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d clients, 4 at a time each, from %d pixels", a.clients, a.from)
+}
+
+// attacks returns the lines of the table. The machine's speed changes meanwhile, so that the idle site is measured twice.
+func attacks() []attack {
+	return []attack{{}, {1, 4000}, {6, 4400}, {1, 5600}, {6, 5700}, {}}
+}
+
+// neighbours measures other clients' new photographs and drawings. At 8 and 4 a second, they need less than a fifth of the
+// site; in a minute they are enough for their times at p99. Each line draws all widths of a drawing of its own.
+func (s *site) neighbours(line int, long time.Duration) (photographs, drawn report) {
+	var both sync.WaitGroup
+	both.Go(func() {
+		photographs = s.send(order{Paths: photos, First: s.number, Connections: 40, Clients: 40, Network: 3, Rate: 8, Long: long})
+	})
+	both.Go(func() {
+		paths := strings.ReplaceAll(drawings, "LINE", strconv.Itoa(line))
+		drawn = s.send(order{Paths: paths, First: 100, Connections: 40, Clients: 40, Network: 4, Rate: 4, Long: long})
+	})
+	both.Wait()
+	s.number = photographs.Last
+	return photographs, drawn
+}
+
+// BenchmarkNeighbours measures the times of other clients' new thumbnails during attacks. The goal is twice the time of
+// an idle site at p99.
 func BenchmarkNeighbours(b *testing.B) {
 	s, long := start(b), seconds()
-	width := int64(100) // of the drawings, whose widths are bounded
-	witness := func() (all [2]report) {
-		var both sync.WaitGroup
-		both.Go(func() {
-			all[0] = s.send(order{Paths: photos, First: s.number, Connections: 20, Clients: 20, Network: 3, Rate: 4, Long: long})
-		})
-		both.Go(func() {
-			all[1] = s.send(order{Paths: drawings, First: width, Connections: 20, Clients: 20, Network: 4, Rate: 2, Long: long})
-		})
-		both.Wait()
-		s.number, width = all[0].Last, all[1].Last
-		return all
-	}
 	fmt.Printf("\n| attack | photographs p50, p99 ms | drawings p50, p99 ms | not served | attackers' thumbnails |\n|---|---|---|---|---|\n")
-	for _, a := range []struct {
-		attackers int
-		from      int64 // the first width
-	}{{0, 0}, {1, 4000}, {6, 4400}, {1, 5600}, {6, 5700}} {
-		attackers := a.attackers
-		var attack report
+	for line, a := range attacks() {
+		var attackers report
 		var running sync.WaitGroup
-		if attackers > 0 {
+		if a.clients > 0 {
 			running.Go(func() {
-				attack = s.send(order{Paths: huge, First: a.from, Connections: 4 * attackers, Clients: attackers, Network: 5, Long: long})
+				attackers = s.send(order{Paths: huge, First: a.from, Connections: 4 * a.clients, Clients: a.clients, Network: 5, Long: long})
 			})
 		}
-		seen := witness()
+		photographs, drawn := s.neighbours(line, long)
 		running.Wait()
-		lost := fmt.Sprintf("%d refused, %d failed", seen[0].Refused+seen[1].Refused, seen[0].Other+seen[1].Other)
-		fmt.Printf("| %d clients, 4 at a time each, from %d pixels | %.0f, %.0f | %.0f, %.0f | %s | %d |\n", attackers, a.from,
-			milliseconds(percentile(seen[0].Served, .5)), milliseconds(percentile(seen[0].Served, .99)),
-			milliseconds(percentile(seen[1].Served, .5)), milliseconds(percentile(seen[1].Served, .99)), lost, attack.Good)
+		lost := fmt.Sprintf("%d refused, %d failed", photographs.Refused+drawn.Refused, photographs.Other+drawn.Other)
+		fmt.Printf("| %s | %.0f, %.0f | %.0f, %.0f | %s | %d |\n", a,
+			milliseconds(percentile(photographs.Served, .5)), milliseconds(percentile(photographs.Served, .99)),
+			milliseconds(percentile(drawn.Served, .5)), milliseconds(percentile(drawn.Served, .99)), lost, attackers.Good)
 	}
 	b.ReportMetric(0, "ns/op")
 }
