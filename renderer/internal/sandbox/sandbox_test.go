@@ -3,15 +3,19 @@ package sandbox
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -72,17 +76,6 @@ func attempts(folder string, memory int) map[string]func() error {
 		return func() error { _, err := unix.Socket(family, kind, 0); return err }
 	}
 	run := func(path string) func() error { return func() error { return exec.Command(path).Run() } }
-	kill := func(path string, args ...string) func() error {
-		return func() error {
-			cmd := exec.Command(path, args...)
-			if err := cmd.Start(); err != nil {
-				return err
-			}
-			err := cmd.Process.Kill()
-			_ = cmd.Wait() // the program ends by itself if it is not killed
-			return err
-		}
-	}
 	return map[string]func() error{
 		"read /etc/passwd":     open("/etc/passwd"),
 		"read /proc/1/environ": open("/proc/1/environ"),
@@ -101,7 +94,7 @@ func attempts(folder string, memory int) map[string]func() error {
 		"execute true":            run("/bin/true"),
 		"execute a shell":         run("/bin/sh"),
 		"execute its own file":    run(filepath.Join(folder, "out", "program")),
-		"kill its own program":    kill("/bin/sleep", "1"),
+		"kill its own programs":   killPrograms,
 		"a handle of its parent":  func() error { _, err := unix.PidfdOpen(os.Getppid(), 0); return err },
 		"ptrace":                  func() error { return unix.PtraceAttach(os.Getppid()) },
 		"read others' memory":     func() error { _, err := unix.ProcessVMReadv(os.Getppid(), nil, nil, 0); return err },
@@ -118,6 +111,33 @@ func attempts(folder string, memory int) map[string]func() error {
 		"type into a terminal":    func() error { return unix.IoctlSetInt(0, unix.TIOCSTI, 0) },
 		"change its own mode":     func() error { return unix.Chmod(filepath.Join(folder, "out", "program"), 0o777) },
 	}
+}
+
+// killPrograms starts programs that last longer than the test, and kills them. Other goroutines keep the scheduler from
+// running it in one thread by chance.
+func killPrograms() error {
+	busy, stop := sync.WaitGroup{}, make(chan struct{})
+	defer busy.Wait()
+	defer close(stop)
+	for range 4 {
+		busy.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					runtime.Gosched()
+				}
+			}
+		})
+	}
+	for range 20 {
+		killed, err := Run(exec.Command("/bin/sleep", "2"), time.Millisecond)
+		if exit := (*exec.ExitError)(nil); !killed || !errors.As(err, &exit) {
+			return fmt.Errorf("killed: %t, %w", killed, err)
+		}
+	}
+	return nil
 }
 
 func errno(e syscall.Errno) error {
@@ -187,7 +207,7 @@ func TestAttemptsOfWorkers(t *testing.T) {
 		can      []string
 	}{
 		{"a worker that draws", false, nil},
-		{"a worker of tools", true, []string{"read the original", "write to its folder", "execute true", "kill its own program"}},
+		{"a worker of tools", true, []string{"read the original", "write to its folder", "execute true", "kill its own programs"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := confined(t, c.children)

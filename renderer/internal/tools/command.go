@@ -2,7 +2,6 @@ package tools
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/thumbmill/thumbmill/renderer/internal/complaint"
+	"github.com/thumbmill/thumbmill/renderer/internal/sandbox"
 	"github.com/thumbmill/thumbmill/shared/fault"
 )
 
@@ -66,12 +66,7 @@ type call struct {
 
 // runProgram runs the program and waits for its end. The program gets nothing of the renderer's environment.
 func (t *task) runProgram(c call) error {
-	ctx, cancel := context.Background(), context.CancelFunc(func() {})
-	if c.within > 0 {
-		ctx, cancel = context.WithTimeout(ctx, c.within)
-	}
-	defer cancel()
-	cmd := exec.CommandContext(ctx, t.box.paths[c.program], c.args...) //nolint:gosec // programs of the table, arguments of numbers and fixed names
+	cmd := exec.Command(t.box.paths[c.program], c.args...) //nolint:gosec // programs of the table, arguments of numbers and fixed names
 	cmd.Env = append([]string{
 		"PATH=/usr/bin:/bin", "HOME=.", "TMPDIR=.", "LC_ALL=C.UTF-8",
 		"FONTCONFIG_PATH=" + fontPath, "MAGICK_THREAD_LIMIT=1", "OMP_NUM_THREADS=1", "MALLOC_ARENA_MAX=2",
@@ -81,8 +76,8 @@ func (t *task) runProgram(c call) error {
 	}
 	t.complaint.Reset()
 	cmd.Stdout, cmd.Stderr = c.out, &limited{to: &t.complaint, left: maxText}
-	err := cmd.Run()
-	if ctx.Err() != nil {
+	late, err := sandbox.Run(cmd, c.within)
+	if late {
 		return fault.New(fault.Overran, "the render exceeded its time limit")
 	}
 	var exit *exec.ExitError
